@@ -1,0 +1,67 @@
+"""tronie: a table about people in, a table about nobody out, with a guarantee that anyone can recompute."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tronie.evaluate.distributions import Comparison, compare
+    from tronie.privacy.budget import Budget
+    from tronie.privacy.certificate import Certificate
+    from tronie.privacy.ledger import Ledger
+    from tronie.release.fit import fit, plan
+    from tronie.release.model import Model
+    from tronie.release.rows import Rows
+    from tronie.release.synthesize import Release, synthesize
+    from tronie.schema.constraints import Range
+    from tronie.schema.schema import Schema
+    from tronie.synth.plan import Plan
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Budget": "tronie.privacy.budget",
+    "Certificate": "tronie.privacy.certificate",
+    "Comparison": "tronie.evaluate.distributions",
+    "Ledger": "tronie.privacy.ledger",
+    "Model": "tronie.release.model",
+    "Plan": "tronie.synth.plan",
+    "Range": "tronie.schema.constraints",
+    "Release": "tronie.release.synthesize",
+    "Rows": "tronie.release.rows",
+    "Schema": "tronie.schema.schema",
+    "compare": "tronie.evaluate.distributions",
+    "fit": "tronie.release.fit",
+    "plan": "tronie.release.fit",
+    "synthesize": "tronie.release.synthesize",
+}
+
+__all__ = [
+    "Budget",
+    "Certificate",
+    "Comparison",
+    "Ledger",
+    "Model",
+    "Plan",
+    "Range",
+    "Release",
+    "Rows",
+    "Schema",
+    "__version__",
+    "compare",
+    "fit",
+    "plan",
+    "synthesize",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used, so that ``import tronie`` stays light."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tronie' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

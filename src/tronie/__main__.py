@@ -1,0 +1,5 @@
+"""``python -m tronie``."""
+
+from tronie.cli.main import main
+
+main()

@@ -1,0 +1,54 @@
+"""The command line's entry point."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import click
+
+from tronie import __version__
+from tronie.cli import drawing, planning, proving, spending
+from tronie.cli.ending import EXIT_CODES, Commands
+
+EPILOG = "\b\nExit codes:\n" + "\n".join(
+    f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items()
+)
+
+
+@click.group(
+    cls=Commands,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="tronie")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """A private table in, a synthetic one out, with a certificate that anyone can recompute.
+
+    `tronie demo` shows all of it on a public table. `tronie synthesize` does it with yours; schema,
+    plan, fit and sample are its steps.
+    """
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+
+
+for command in (
+    spending.synthesize,
+    planning.schema,
+    planning.plan,
+    spending.fit,
+    drawing.sample,
+    drawing.marginal,
+    proving.budget,
+    proving.certificate,
+    proving.verify,
+    spending.demo,
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; a request to terminate is taken like Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    cli()

@@ -1,0 +1,82 @@
+"""Options that several commands share, with the names of the Python API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar
+
+import click
+
+from tronie.privacy.budget import DEFAULT_DELTA
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+METHODS = ("auto", "independent", "mst")
+"""Choices of ``--method``."""
+
+PATH = click.Path(path_type=Path)
+"""A file or folder; the library says what is wrong with it."""
+
+
+class Spending(TypedDict):
+    """What `tronie.fit` and `tronie.synthesize` share, as keyword arguments."""
+
+    epsilon: float
+    delta: float
+    method: str
+    discover: bool
+    table: str | None
+    ledger: Path | None
+    max_epsilon: float | None
+
+
+epsilon = click.option(
+    "--epsilon", type=float, required=True, help="Privacy budget; smaller is more private."
+)
+delta = click.option(
+    "--delta",
+    type=float,
+    default=DEFAULT_DELTA,
+    show_default=True,
+    help="Probability of a worse loss than epsilon.",
+)
+method = click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default="auto",
+    show_default=True,
+    help="How the budget is spent and the table is modelled.",
+)
+table = click.option("--table", metavar="NAME", help="Name of the table in a DuckDB file.")
+ledger = click.option(
+    "--ledger",
+    type=PATH,
+    help="File that keeps count of what is spent. [default: your own; TRONIE_LEDGER]",
+)
+seed = click.option(
+    "--seed", type=int, help="Makes the sampling repeatable; the noise has no seed."
+)
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
+)
+source = click.argument("source", metavar="TABLE")
+schema = click.argument("schema", metavar="[SCHEMA]", type=PATH, required=False)
+model = click.argument("model", metavar="MODEL", type=PATH)
+
+
+def spending(command: F) -> F:
+    """The options of everything that reads private rows."""
+    discover = click.option(
+        "--discover",
+        is_flag=True,
+        help="Find bounds and categories that the schema does not declare, privately.",
+    )
+    cap = click.option(
+        "--max-epsilon",
+        type=float,
+        help="Refuse if the data set would have spent more than this over all releases.",
+    )
+    for option in (ledger, cap, table, discover, method, delta, epsilon):
+        command = option(command)
+    return command

@@ -1,0 +1,209 @@
+"""What people are shown of a report, a plan, a ledger, a certificate, a comparison or a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tronie.cli.show import alarm, aside, facts, grid, title
+
+if TYPE_CHECKING:
+    from tronie.evaluate.distributions import Comparison
+    from tronie.privacy.certificate import Certificate, Verification
+    from tronie.privacy.ledger_entries import Entry, Total
+    from tronie.release.report import ReleaseReport
+    from tronie.schema.schema import Schema
+    from tronie.synth.plan import Plan
+
+INTERNAL = "INTERNAL: reads real rows, not differentially private, do not publish."
+"""What every number that was not paid for is headed by."""
+
+INSECURE = "INSECURE"
+"""How the certificate's noise begins where nothing is guaranteed."""
+
+NOISE = "noise"
+
+
+def report(found: ReleaseReport) -> Iterator[str]:
+    """A release's report, each line with its meaning."""
+    yield title(found.title)
+    for heading, lines in (("What is guaranteed", found.claim), ("What it is worth", found.worth)):
+        yield ""
+        yield title(heading)
+        for line in lines:
+            yield f"  {line.name}: {noise(line.value) if line.name == NOISE else line.value}"
+            yield aside(line.meaning)
+    yield ""
+    yield title("Where the budget went")
+    yield from facts((name, f"{share:6.1%}") for name, share in found.budget.items())
+
+
+def noise(label: str) -> str:
+    """A source of noise, in red if it is not to be trusted."""
+    return alarm(label) if label.startswith(INSECURE) else label
+
+
+def written(paths: Mapping[Path, str]) -> Iterator[str]:
+    """Files that a command left behind, and what they are."""
+    yield ""
+    yield title("Written")
+    yield from facts((str(path), what) for path, what in paths.items())
+
+
+def plan(found: Plan) -> Iterator[str]:
+    """How a budget would be split."""
+    budget = found.budget
+    yield title(
+        f"{found.method} at epsilon {budget.epsilon:g}, delta {budget.delta:g} (mu {found.mu:.4g})"
+    )
+    yield ""
+    steps = [(step.name, f"{step.share:.1%}", step.why) for step in found.steps]
+    yield from grid(("step", "share", "what for"), steps, "lrl")
+    ahead = found.forecast
+    yield ""
+    yield from facts(
+        [
+            ("cells counted at once", f"{ahead.cells:,}"),
+            ("memory", f"about {ahead.megabytes:,.0f} MB"),
+            ("CPU time", f"about {ahead.seconds:,.1f} s"),
+        ]
+    )
+    yield ""
+    if not ahead.oneway_error:
+        yield aside("Give --rows to see how wrong each column's distribution will be.")
+        return
+    yield f"  Expected total variation of single columns, for {found.rows:,} rows"
+    yield from facts((name, f"{error:7.2%}") for name, error in ahead.oneway_error.items())
+
+
+def guesses(schema: Schema) -> Iterator[str]:
+    """What a draft took for granted, and why."""
+    yield title(f"Draft of {schema.name}: names and types only, no row was read")
+    rows = [
+        ((name, column.kind) if place == 0 else ("", "")) + (field, reason)
+        for name, column in schema.columns.items()
+        for place, (field, reason) in enumerate((column.guessed or {"": ""}).items())
+    ]
+    yield from grid(("column", "kind", "guessed", "because"), rows, "llll")
+    if unknown := schema.unknowns():
+        yield ""
+        yield "  To be declared, or found privately with --discover:"
+        yield aside(", ".join(unknown))
+
+
+def totals(ledger: Path, found: Sequence[Total]) -> Iterator[str]:
+    """What each data set has spent."""
+    yield title(f"Ledger {ledger}")
+    if not found:
+        yield "  Nothing was spent."
+        return
+    rows = [
+        (
+            total.dataset,
+            f"{total.epsilon:.4g}",
+            f"{total.delta:g}",
+            str(total.releases),
+            str(total.unfinished),
+            "none" if total.max_epsilon is None else f"{total.max_epsilon:g}",
+        )
+        for total in found
+    ]
+    header = ("data set", "epsilon", "delta", "releases", "unfinished", "cap")
+    yield from grid(header, rows, "lrrrrr")
+
+
+def entries(found: Iterable[Entry]) -> Iterator[str]:
+    """Each release of a data set."""
+    rows = [
+        (
+            str(entry.id),
+            entry.created,
+            entry.state,
+            f"{entry.epsilon:.4g}",
+            f"{entry.delta:g}",
+            entry.note,
+        )
+        for entry in found
+    ]
+    if rows:
+        yield ""
+        header = ("release", "begun", "state", "epsilon", "delta", "method")
+        yield from grid(header, rows, "rllrrl")
+
+
+def certificate(found: Certificate) -> Iterator[str]:
+    """A certificate in words, its accesses in a table."""
+    first, *lines = found.to_text().splitlines()
+    yield title(first)
+    for line in lines:
+        yield alarm(line) if INSECURE in line else line
+    yield title("Accesses to private rows")
+    rows = [_access(number, event) for number, event in enumerate(found.events)]
+    yield from grid(("", "what", "columns", "noise", "mu"), rows, "rllrr")
+
+
+def _access(number: int, event: Any) -> tuple[str, ...]:
+    noise = f"epsilon {event.epsilon:.4g}" if event.kind == "exponential" else f"{event.sigma:.4g}"
+    named = ", ".join(event.columns[:3]) + (
+        f" and {len(event.columns) - 3} more" if len(event.columns) > 3 else ""
+    )
+    return str(number), f"{event.query} ({event.kind})", named, noise, f"{event.mu:.4g}"
+
+
+def verification(place: Path, checked: Certificate, found: Verification) -> Iterator[str]:
+    """Whether a certificate holds."""
+    yield (
+        title(f"{place}: the certificate holds")
+        if found.ok
+        else alarm(f"{place}: the certificate DOES NOT HOLD")
+    )
+    claim = checked.claim
+    yield from facts(
+        [
+            ("data set", f"{checked.dataset}, by {checked.method}"),
+            ("claimed", f"epsilon {claim.epsilon:g} at delta {claim.delta:g}"),
+            (
+                "recomputed",
+                f"epsilon {found.epsilon_recomputed:.6g} from {len(checked.events)} accesses",
+            ),
+            (NOISE, noise(checked.noise)),
+        ]
+    )
+    for problem in found.problems:
+        yield alarm(f"  {problem}")
+
+
+def comparison(found: Comparison) -> Iterator[str]:
+    """How far a synthetic table is from the real one."""
+    worst = sorted(found.columns.items(), key=lambda item: item[1], reverse=True)[:3]
+    yield ""
+    yield alarm(INTERNAL)
+    yield from facts(
+        [
+            (f"mean total variation, {len(found.columns)} columns", f"{found.mean_column:.4f}"),
+            (f"mean total variation, {len(found.pairs)} pairs", f"{found.mean_pair:.4f}"),
+            ("farthest columns", ", ".join(f"{name} {value:.4f}" for name, value in worst)),
+        ]
+    )
+    yield aside(
+        "The part of the rows that would have to change for the two tables to have the same counts."
+    )
+
+
+def compared(found: Comparison) -> dict[str, Any]:
+    """A comparison as plain data."""
+    pairs = [{"columns": pair, "total_variation": v} for pair, v in found.pairs.items()]
+    return {
+        "warning": INTERNAL,
+        "mean_column": found.mean_column,
+        "mean_pair": found.mean_pair,
+        "columns": dict(found.columns),
+        "pairs": pairs,
+    }
+
+
+def cells(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A marginal: each combination and its expected number of rows."""
+    table = [(*(str(row[name]) for name in columns), f"{row['rows']:,.1f}") for row in rows]
+    yield from grid((*columns, "rows"), table, "l" * len(columns) + "r")

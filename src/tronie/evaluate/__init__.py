@@ -1,0 +1,1 @@
+"""How useful a synthetic table is, by looking at the real one."""

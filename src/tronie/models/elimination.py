@@ -1,0 +1,144 @@
+"""Marginals of any columns of a calibrated junction tree, by elimination along the tree."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from tronie.errors import DomainTooLarge
+from tronie.models.factor import Factor
+from tronie.models.junction import JunctionTree
+from tronie.schema.domain import Clique, Domain
+
+MAX_TABLE = 10_000_000
+"""Cells of a marginal, unless a caller sets another limit."""
+
+_Message: TypeAlias = tuple[int, int, frozenset[str]]
+"""A clique, the neighbour that it tells (itself for an answer), and the columns that it tells of."""
+
+
+def tree_marginals(
+    tree: JunctionTree, beliefs: Sequence[Factor], wanted: Iterable[Clique], max_cells: int
+) -> list[Factor]:
+    """Marginal probabilities of several sets of columns.
+
+    Columns of one clique are summed out of its table. Others are carried to a common clique along
+    the paths of the tree, where everything else is summed out as early as can be; what several sets
+    of columns have in common is worked out once.
+
+    Args:
+        tree: The junction tree.
+        beliefs: Marginal probabilities of each clique.
+        wanted: Sets of columns.
+        max_cells: Most cells of any table.
+
+    Raises:
+        DomainTooLarge: If a table would have more cells.
+    """
+    query = _Query(tree, beliefs, max_cells)
+    return [query.marginal(clique) for clique in wanted]
+
+
+class _Query:
+    """Messages between neighbouring cliques, each of them conditional on their separator."""
+
+    def __init__(self, tree: JunctionTree, beliefs: Sequence[Factor], max_cells: int) -> None:
+        self._tree, self._beliefs, self._max_cells = tree, beliefs, max_cells
+        self._homes, self._walk = tree.homes, _Walk(tree.parents)
+        self._known: dict[_Message, Factor] = {}
+
+    def marginal(self, clique: Clique) -> Factor:
+        """Marginal probabilities of some columns, in their order."""
+        components: dict[int, list[str]] = {}
+        for column in clique:
+            components.setdefault(self._walk.roots[self._homes[column]], []).append(column)
+        result = Factor(Domain({}), np.ones(()))
+        for columns in components.values():
+            self._require_room([*result.columns, *columns])
+            result = result * self._connected(columns)
+        return result.project(clique)
+
+    def _connected(self, columns: Sequence[str]) -> Factor:
+        """Marginal probabilities of columns of one component.
+
+        If a clique contains them all, so does the lowest of the columns' homes.
+        """
+        lowest = max(self._homes[column] for column in columns)
+        together = set(columns) <= set(self._tree.cliques[lowest])
+        place = lowest if together else self._homes[columns[-1]]
+        needed: list[_Message] = [(place, place, frozenset(columns))]
+        for message in needed:
+            needed += [source for source in self._sources(message) if source not in self._known]
+        for message in reversed(needed[1:]):
+            joint = self._joint(message)
+            given = [column for column in joint.columns if column not in message[2]]
+            self._known[message] = joint / joint.project(given)
+        return self._joint(needed[0])
+
+    def _sources(self, message: _Message) -> list[_Message]:
+        """Messages that one rests on: of columns that lie beyond its clique."""
+        here, _, told = message
+        beyond: dict[int, set[str]] = {}
+        for column in told.difference(self._tree.cliques[here]):
+            hop = self._walk.towards(here, self._homes[column])
+            beyond.setdefault(hop, set()).add(column)
+        return [(hop, here, frozenset(beyond[hop])) for hop in sorted(beyond)]
+
+    def _joint(self, message: _Message) -> Factor:
+        """Probabilities of the columns that a message tells of, and of the separator."""
+        here, told_to, told = message
+        near = self._tree.cliques[here]
+        separator = set(near) & set(self._tree.cliques[told_to]) if told_to != here else set[str]()
+        keep = separator | told
+        parts = [self._known[source] for source in self._sources(message)]
+        result = self._beliefs[here]
+        for i, part in enumerate(parts):
+            later = {column for other in parts[i + 1 :] for column in other.columns}
+            wanted = keep | (later & set(near))
+            self._require_room((set(result.columns) | set(part.columns)) & wanted)
+            result = result.contract(part, wanted)
+        return result.project([column for column in result.columns if column in keep])
+
+    def _require_room(self, columns: Iterable[str]) -> None:
+        names = tuple(columns)
+        cells = self._tree.domain.size(names)
+        if cells > self._max_cells:
+            raise DomainTooLarge(
+                f"a table of {len(names)} columns on the way would have {cells:,} cells; "
+                f"the limit is {self._max_cells:,}.",
+                "Ask for fewer columns at once, or raise the limit.",
+            )
+
+
+class _Walk:
+    """Ways through a forest that is given by its parents, which come before their children."""
+
+    def __init__(self, parents: Sequence[int]) -> None:
+        self._parents = parents
+        self._children: list[list[int]] = [[] for _ in parents]
+        self.roots: list[int] = []
+        for i, parent in enumerate(parents):
+            self.roots.append(i if parent < 0 else self.roots[parent])
+            if parent >= 0:
+                self._children[parent].append(i)
+        self._sizes = [1] * len(parents)
+        for i, parent in reversed(list(enumerate(parents))):
+            if parent >= 0:
+                self._sizes[parent] += self._sizes[i]
+        self._enter = [0] * len(parents)
+        for i, children in enumerate(self._children):
+            start = self._enter[i] + 1
+            for child in children:
+                self._enter[child] = start
+                start += self._sizes[child]
+
+    def towards(self, here: int, there: int) -> int:
+        """The neighbour of one vertex that is nearest to another of its component."""
+        place, start = self._enter[there], self._enter[here]
+        if not start < place < start + self._sizes[here]:
+            return self._parents[here]
+        children = self._children[here]
+        return children[bisect_right(children, place, key=self._enter.__getitem__) - 1]

@@ -1,0 +1,202 @@
+"""A model in one file: a zip of JSON and safetensors, with no code in it.
+
+Members: ``manifest.json`` (format, structure of codes and field), ``schema.json``,
+``certificate.json``, ``plan.json``, ``types.arrow`` (names and types of the synthetic table as an empty
+Arrow stream) and ``arrays.safetensors``. Reading checks the members' names and sizes before it unpacks
+them, and every array's shape and values before it is used; nothing in a file is executed.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from tronie.errors import BundleError, InputError
+from tronie.files import atomic_path
+from tronie.models.markov import MarkovRandomField
+from tronie.privacy.certificate import Certificate
+from tronie.schema.grid import Coding, Grid
+from tronie.schema.schema import Schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tronie.release.model import Model
+
+FORMAT = 1
+"""Version of the format that this code writes, and the newest that it reads."""
+
+MAX_MEMBER_BYTES = 2**32
+"""A member that claims to unpack to more than this is refused."""
+
+_MEMBERS = (
+    "manifest.json",
+    "schema.json",
+    "certificate.json",
+    "plan.json",
+    "types.arrow",
+    "arrays.safetensors",
+)
+
+
+def write_bundle(model: Model, path: Path) -> Path:
+    """Write a model to a file, by rename.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
+    from safetensors.numpy import save
+
+    arrays = {f"field.{name}": array for name, array in model.field.to_arrays().items()}
+    for number, coding in enumerate(model.codings.values()):
+        arrays[f"coding.{number}.edges"] = coding.grid.edges
+        arrays[f"coding.{number}.groups"] = coding.groups
+        arrays[f"coding.{number}.weights"] = coding.weights
+    manifest = {
+        "tronie": FORMAT,
+        "field": model.field.structure(),
+        "codings": [
+            {"column": name, "other": coding.grid.other, "null": coding.grid.null}
+            for name, coding in model.codings.items()
+        ],
+    }
+    contents = {
+        "manifest.json": json.dumps(manifest, indent=1).encode(),
+        "schema.json": model.schema.to_json().encode(),
+        "certificate.json": model.certificate.to_json().encode(),
+        "plan.json": json.dumps(model.plan, indent=1).encode(),
+        "types.arrow": model.types.serialize().to_pybytes(),
+        "arrays.safetensors": save({k: np.ascontiguousarray(v) for k, v in arrays.items()}),
+    }
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name in _MEMBERS:
+            # A fixed time: two files of the same model are the same bytes.
+            member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            member.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(member, contents[name])
+    return path
+
+
+def read_bundle(path: Path) -> Model:
+    """Read a model from a file.
+
+    Raises:
+        BundleError: If the file is missing, is not a model, is corrupt, or is too new.
+    """
+    contents = _members(path)
+    try:
+        return _assemble(contents)
+    except (BundleError, KeyError, TypeError, ValueError, IndexError, InputError) as error:
+        what = error.what if isinstance(error, BundleError) else f"{path.name} is corrupt."
+        remedy = error.remedy if isinstance(error, BundleError) else "Write the model again."
+        raise BundleError(what, remedy) from None
+
+
+def _members(path: Path) -> Mapping[str, bytes]:
+    """The members' bytes, once their names and sizes were checked."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+            if set(sizes) != set(_MEMBERS) or len(archive.infolist()) != len(_MEMBERS):
+                raise BundleError(
+                    f"{path.name} does not have the members of a tronie model.",
+                    "Choose a file that `tronie fit` wrote.",
+                )
+            if max(sizes.values()) > MAX_MEMBER_BYTES:
+                raise BundleError(
+                    f"{path.name} would unpack to more than {MAX_MEMBER_BYTES / 2**30:.0f} GiB.",
+                    "Do not open files from people whom you do not trust.",
+                )
+            return {name: archive.read(name) for name in _MEMBERS}
+    except FileNotFoundError:
+        raise BundleError(f"there is no file {path}.", "Check the path.") from None
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError):
+        raise BundleError(
+            f"{path.name} is not a tronie model, or is damaged.",
+            "Choose a file that `tronie fit` wrote.",
+        ) from None
+
+
+def _assemble(contents: Mapping[str, bytes]) -> Model:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    from tronie.release.model import Model
+
+    manifest = json.loads(contents["manifest.json"])
+    if manifest["tronie"] != FORMAT:
+        raise BundleError(
+            f"the model has format {manifest['tronie']}, and this tronie reads {FORMAT}.",
+            "Install a newer tronie.",
+        )
+    try:
+        arrays = load(contents["arrays.safetensors"])
+        schema = Schema.parse(contents["schema.json"].decode(), "json")
+    except (SafetensorError, ValidationError) as error:
+        raise ValueError from error
+    codings = {
+        entry["column"]: _coding(arrays, number, entry)
+        for number, entry in enumerate(manifest["codings"])
+    }
+    field = MarkovRandomField.from_arrays(
+        manifest["field"],
+        {k.removeprefix("field."): v for k, v in arrays.items() if k.startswith("field.")},
+    )
+    model = Model(
+        schema,
+        _types(contents["types.arrow"]),
+        codings,
+        field,
+        Certificate.from_json(contents["certificate.json"].decode()),
+        json.loads(contents["plan.json"]),
+    )
+    _require_consistent(model)
+    return model
+
+
+def _types(data: bytes) -> pa.Schema:
+    import pyarrow as pa
+
+    try:
+        return pa.ipc.read_schema(pa.py_buffer(data))
+    except pa.ArrowException as error:
+        raise ValueError from error
+
+
+def _coding(arrays: Mapping[str, Any], number: int, entry: Mapping[str, Any]) -> Coding:
+    edges, groups, weights = (
+        arrays[f"coding.{number}.{part}"] for part in ("edges", "groups", "weights")
+    )
+    grid = Grid(edges.astype(np.int64), bool(entry["other"]), bool(entry["null"]))
+    coding = Coding(grid, groups.astype(np.int64), weights.astype(np.float64))
+    sound = (
+        edges.ndim == 1
+        and edges[0] == 0
+        and (np.diff(grid.edges) > 0).all()
+        and coding.groups.shape == coding.weights.shape == (grid.size,)
+        and set(coding.groups.tolist()) == set(range(coding.size))
+        and np.isfinite(coding.weights).all()
+        and (coding.weights >= 0).all()
+    )
+    if not sound:
+        raise ValueError
+    return coding
+
+
+def _require_consistent(model: Model) -> None:
+    """Refuse a file whose parts do not belong together."""
+    sizes = {name: coding.size for name, coding in model.codings.items()}
+    lattices = {name: column.points for name, column in model.schema.modelled.items()}
+    columns = model.schema.columns
+    if (
+        sizes != dict(model.field.domain.sizes)
+        or {name: coding.grid.points for name, coding in model.codings.items()} != lattices
+        or any(field.name not in columns for field in model.types)
+    ):
+        raise ValueError

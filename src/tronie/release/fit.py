@@ -1,0 +1,205 @@
+"""The road from a private table to a public model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tronie.errors import SchemaError
+from tronie.measure.curator import Curator, Meter
+from tronie.measure.noise import Noise, OperatingSystemNoise
+from tronie.measure.records import Records
+from tronie.privacy.budget import DEFAULT_DELTA, Budget
+from tronie.privacy.certificate import Certificate
+from tronie.privacy.ledger import Ledger, Reservation
+from tronie.release.model import Model, is_dropped
+from tronie.schema.draft import Field, draft
+from tronie.schema.schema import Schema
+from tronie.synth.discover import planned_keys
+from tronie.synth.method import Fitted
+from tronie.synth.methods import AUTO, method_named
+from tronie.synth.plan import Plan
+from tronie.tables.codec import check_types, output_type
+from tronie.tables.sources import Source, open_source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+Watch: TypeAlias = Callable[[str], None]
+"""Told the name of each stage as it begins; may raise `Cancelled` to stop the run."""
+
+
+def _unwatched(stage: str) -> None:
+    """Follow nothing."""
+
+
+def plan(
+    schema: Schema | str | Path,
+    *,
+    epsilon: float,
+    delta: float = DEFAULT_DELTA,
+    method: str = AUTO,
+    rows: int | None = None,
+) -> Plan:
+    """Show how a budget would be split, before any row is read.
+
+    Args:
+        schema: Public facts, or the file that holds them.
+        epsilon: Privacy budget.
+        delta: Probability of a worse loss than epsilon.
+        method: A method's name, or `auto`.
+        rows: Number of rows, if you know and may say it; it is used for forecasts only.
+
+    Raises:
+        InputError: If the schema, the budget or the method makes no sense.
+    """
+    facts = schema if isinstance(schema, Schema) else Schema.read(schema)
+    facts.require_supported()
+    return method_named(method).plan(facts, Budget(epsilon, delta), rows=rows)
+
+
+def fit(
+    source: Any,
+    schema: Schema | str | Path | None = None,
+    *,
+    epsilon: float,
+    delta: float = DEFAULT_DELTA,
+    method: str = AUTO,
+    discover: bool = False,
+    table: str | None = None,
+    ledger: Ledger | str | Path | None = None,
+    max_epsilon: float | None = None,
+    watch: Watch | None = None,
+    noise: Noise | None = None,
+) -> Model:
+    """Fit a private model to a table.
+
+    Args:
+        source: A CSV, Parquet, Arrow or DuckDB file, or any object with the Arrow PyCapsule
+            interface, such as a pandas or polars frame.
+        schema: Public facts, or the file that holds them; not needed with `discover`.
+        epsilon: Privacy budget.
+        delta: Probability of a worse loss than epsilon.
+        method: A method's name, or `auto`.
+        discover: Find bounds and categories that the schema does not declare privately, for a part
+            of the budget.
+        table: Name of the table in a DuckDB file.
+        ledger: Where the spending is written down; the user's own ledger when not given.
+        max_epsilon: Refuse if this data set would have spent more than this over all releases.
+        watch: Follows the run.
+        noise: A fake source of noise, for tests; the certificate says so.
+
+    Returns:
+        The fitted model; it is public.
+
+    Raises:
+        InputError: If something is wrong with what was given; nothing was spent.
+        BudgetExceeded: If the ledger's cap forbids the release; nothing was spent.
+    """
+    rows = open_source(source, table=table)
+    facts = _public_facts(source, rows, schema, discover=discover)
+    budget = Budget(epsilon, delta)
+    chosen = method_named(method)
+    plan = chosen.plan(facts, budget)
+    noise = noise or OperatingSystemNoise()
+    watch = watch or _unwatched
+    book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
+    reservation = book.reserve(
+        facts.name,
+        budget,
+        events=[query.event(facts.unit.max_rows) for query in planned_keys(facts, plan)],
+        max_epsilon=max_epsilon,
+        note=plan.method,
+    )
+    meter = Meter(budget, on_first_answer=reservation.mark_touched)
+    curator = Curator(
+        Records(rows, facts),
+        meter,
+        rows_per_unit=facts.unit.max_rows,
+        noise=noise,
+        checkpoint=watch,
+    )
+    fitted = _settle(reservation, meter, lambda: chosen.fit(curator, facts, plan))
+    return _model(rows, fitted, plan, meter, noise)
+
+
+def _public_facts(
+    source: Any, rows: Source, schema: Schema | str | Path | None, *, discover: bool
+) -> Schema:
+    """The schema, checked against the table's column names and types; no row is read."""
+    if schema is None:
+        if not discover:
+            raise SchemaError(
+                "no schema was given.",
+                "Draft one with `tronie schema FILE`, or find bounds and categories privately "
+                "with --discover.",
+            )
+        schema = drafted(source, rows)
+    facts = schema if isinstance(schema, Schema) else Schema.read(schema)
+    facts.require_supported()
+    unknown = facts.unknowns()
+    if unknown and not discover:
+        raise SchemaError(
+            f"the schema does not say the bounds or values of {', '.join(map(repr, unknown))}.",
+            "Declare them, or let them be found privately with --discover.",
+        )
+    check_types(facts, rows.schema)
+    return facts
+
+
+def drafted(source: Any, rows: Source, name: str | None = None) -> Schema:
+    """A schema from a table's column names and types."""
+    named = name or (Path(source).stem if isinstance(source, str | Path) else "table")
+    fields = [Field(field.name, str(field.type), field.nullable) for field in rows.schema]
+    return draft(fields, named)
+
+
+def _settle(reservation: Reservation, meter: Meter, run: Callable[[], Fitted]) -> Fitted:
+    """Run a method; then write down what it spent, or give back what it never touched."""
+    try:
+        fitted = run()
+    except BaseException:
+        if reservation.state == "touched":
+            reservation.commit(meter.events)
+        else:
+            reservation.cancel()
+        raise
+    reservation.commit(meter.events)
+    return fitted
+
+
+def _model(rows: Source, fitted: Fitted, plan: Plan, meter: Meter, noise: Noise) -> Model:
+    schema = fitted.prepared.schema
+    certificate = Certificate.issue(
+        dataset=schema.name,
+        method=plan.method,
+        budget=meter.budget,
+        unit=schema.unit,
+        events=meter.events,
+        public=schema.public_facts(),
+        noise=noise.label,
+    )
+    return Model(
+        schema,
+        _types(rows.schema, schema),
+        fitted.prepared.codings,
+        fitted.model,
+        certificate,
+        plan.to_dict(),
+    )
+
+
+def _types(arrow: pa.Schema, schema: Schema) -> pa.Schema:
+    """Names and types of the synthetic table; metadata stays behind, it may count private rows."""
+    import pyarrow as pa
+
+    columns = schema.columns
+    return pa.schema(
+        [
+            pa.field(field.name, output_type(columns[field.name], field.type))
+            for field in arrow
+            if not is_dropped(columns[field.name])
+        ]
+    )

@@ -1,0 +1,163 @@
+"""The public artefact: a fitted model that samples rows without the private table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from tronie.errors import ConditionError
+from tronie.models.evidence import Evidence
+from tronie.models.expansion import expand
+from tronie.models.markov import MarkovRandomField
+from tronie.models.rules import Rules, regions
+from tronie.models.sampling import sample
+from tronie.privacy.certificate import Certificate
+from tronie.release.rows import Rows
+from tronie.schema.columns import Identifier, Text, Value
+from tronie.schema.constraints import Range
+from tronie.schema.grid import Coding, Ints
+from tronie.schema.points import function_points
+from tronie.schema.schema import Schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Condition: TypeAlias = Value | None | Sequence[Value | None] | Range
+"""One value, several, or a range; ``None`` is a missing value."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A fitted model: everything in it is public.
+
+    Attributes:
+        schema: Public facts, and what was found privately.
+        types: Names and Arrow types of the synthetic table, in order.
+        codings: Column -> its codes and released histogram.
+        field: The joint distribution of the codes.
+        certificate: What the model cost, for anyone to recompute.
+        plan: How the budget was split, as plain data.
+    """
+
+    schema: Schema
+    types: pa.Schema
+    codings: Mapping[str, Coding]
+    field: MarkovRandomField
+    certificate: Certificate
+    plan: Mapping[str, Any]
+
+    @property
+    def rows(self) -> int:
+        """Released estimate of the number of private rows, at least 1."""
+        return max(round(self.field.total), 1)
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Columns of the private table that are not in the synthetic one."""
+        columns = self.schema.columns.items()
+        return tuple(name for name, column in columns if is_dropped(column))
+
+    def sample(
+        self,
+        n: int | None = None,
+        *,
+        given: Mapping[str, Condition] | None = None,
+        seed: int | None = None,
+    ) -> Rows:
+        """Draw synthetic rows.
+
+        Args:
+            n: Number of rows; the released estimate of the private table's when not given.
+            given: Column -> value, values or range that every row has. Exact: the other columns
+                follow the model's conditional distribution.
+            seed: Makes the rows repeatable; privacy does not rest on it.
+
+        Raises:
+            ConditionError: If a condition names no modelled column, or cannot be met.
+        """
+        n = self.rows if n is None else n
+        if n < 0:
+            raise ConditionError(f"cannot draw {n} rows.", "Ask for a number of at least 0.")
+        rng = np.random.default_rng(seed)
+        evidence = self._evidence(given or {})
+        likelihood = {name: e.likelihood for name, e in evidence.items()}
+        codes = sample(self.field, n, rng, given=likelihood or None)
+        codings = {**self.codings, **{name: e.coding for name, e in evidence.items()}}
+        rules = Rules.of(self.schema)
+        points = expand(codings, codes, rng, axes=rules.axes, rankings=rules.rankings)
+        return Rows.decode(self.schema, self.types, self._derive(points), n)
+
+    def marginal(self, columns: Sequence[str]) -> Rows:
+        """Expected number of rows for each combination of some columns' codes.
+
+        Ordered columns are given by their codes' intervals, listed ones by their values.
+
+        Args:
+            columns: One or more modelled columns.
+
+        Raises:
+            ConditionError: If a column is not modelled.
+        """
+        unknown = [column for column in columns if column not in self.codings]
+        if unknown or not columns:
+            raise ConditionError(
+                f"no modelled column {', '.join(map(repr, unknown)) or 'was named'}.",
+                f"Choose among {', '.join(self.codings)}.",
+            )
+        return Rows.of_marginal(self.schema, self.codings, self.field.marginal(tuple(columns)))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model to one file (see `tronie.release.bundle`)."""
+        from tronie.release.bundle import write_bundle
+
+        return write_bundle(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Model:
+        """Read a model that `save` wrote; nothing in the file is executed.
+
+        Raises:
+            BundleError: If the file is not a model, is corrupt, or is too new.
+        """
+        from tronie.release.bundle import read_bundle
+
+        return read_bundle(Path(path))
+
+    def _evidence(self, given: Mapping[str, Condition]) -> dict[str, Evidence]:
+        wanted = {name: _as_values(condition) for name, condition in given.items()}
+        for name in wanted:
+            if name not in self.codings and name not in self.schema.derived:
+                raise ConditionError(
+                    f"rows cannot be conditioned on {name!r}: it is not a modelled column.",
+                    f"Choose among {', '.join([*self.codings, *self.schema.derived])}.",
+                )
+        found = regions(self.schema, wanted)
+        return {name: Evidence.of(self.codings[name], region) for name, region in found.items()}
+
+    def _derive(self, points: Mapping[str, Ints]) -> dict[str, Ints]:
+        """Add the columns that a functional dependency computes."""
+        complete = dict(points)
+        waiting = dict(self.schema.derived)
+        while waiting:
+            name = next(name for name, rule in waiting.items() if rule.of in complete)
+            rule = waiting.pop(name)
+            complete[name] = function_points(self.schema, rule)[complete[rule.of]]
+        return complete
+
+
+def is_dropped(column: object) -> bool:
+    """Whether a column is left out of the synthetic table."""
+    return isinstance(column, Text) or (isinstance(column, Identifier) and column.pattern is None)
+
+
+def _as_values(condition: Condition) -> tuple[Value | None, ...] | Range:
+    if isinstance(condition, Range):
+        return condition
+    if condition is None or isinstance(condition, str | int | float | bool):
+        return (condition,)
+    return tuple(condition)
+

@@ -1,0 +1,147 @@
+"""What a release is and is worth, from public numbers only: for the terminal and for a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tronie.privacy.gdp import advantage, tpr_at_fpr
+from tronie.release.model import Model
+from tronie.synth.plan import MEAN_ABSOLUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One fact of a report.
+
+    Attributes:
+        name: What it is, in a few words.
+        value: The fact.
+        meaning: One sentence that a non-statistician understands.
+    """
+
+    name: str
+    value: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseReport:
+    """What can be said about a release without looking at private rows again.
+
+    Attributes:
+        title: What was released.
+        claim: The guarantee.
+        worth: How good the rows are expected to be.
+        budget: Where the budget went: step -> its part.
+    """
+
+    title: str
+    claim: tuple[Line, ...]
+    worth: tuple[Line, ...]
+    budget: Mapping[str, float]
+
+    def text(self) -> str:
+        """The report as plain text."""
+        lines = [self.title, "=" * len(self.title), ""]
+        for heading, facts in (("What is guaranteed", self.claim), ("What it is worth", self.worth)):
+            lines += [heading, "-" * len(heading)]
+            for fact in facts:
+                lines += [f"{fact.name}: {fact.value}", f"    {fact.meaning}"]
+            lines.append("")
+        lines += ["Where the budget went", "---------------------"]
+        lines += [f"{name:<10} {share:6.1%}" for name, share in self.budget.items()]
+        return "\n".join(lines) + "\n"
+
+
+def describe(model: Model) -> ReleaseReport:
+    """Describe a fitted model from its certificate and its released numbers.
+
+    Everything here is public: it may be published with the rows.
+    """
+    certificate = model.certificate
+    title = f"{certificate.dataset}: synthetic rows by {certificate.method}"
+    shares = {step["name"]: step["share"] for step in model.plan["steps"]}
+    return ReleaseReport(title, tuple(_claim(model)), tuple(_worth(model)), shares)
+
+
+def _claim(model: Model) -> list[Line]:
+    claim = model.certificate.claim
+    rows = model.schema.unit.max_rows
+    unit = "one row" if rows == 1 else f"the up to {rows} rows of one person"
+    facts = [
+        Line(
+            "epsilon, delta",
+            f"{claim.epsilon:g}, {claim.delta:g}",
+            f"Adding or removing {unit} changes the odds of any outcome by at most a factor of "
+            f"{np.exp(claim.epsilon):.3g}, except with a chance of {claim.delta:g}.",
+        ),
+    ]
+    if claim.mu is not None:
+        facts.append(
+            Line(
+                "best attack",
+                f"{tpr_at_fpr(claim.mu, 0.01):.1%} at 1% false alarms "
+                f"(advantage {advantage(claim.mu):.1%})",
+                "No test of whether somebody is in the table can find a larger part of those who "
+                "are, if it may be wrong about one in a hundred of those who are not.",
+            )
+        )
+    facts.append(
+        Line("noise", model.certificate.noise, "Anything but the operating system's is for tests.")
+    )
+    return facts
+
+
+def _worth(model: Model) -> list[Line]:
+    errors = column_errors(model)
+    fit = model.field.convergence
+    facts = [
+        Line(
+            "rows",
+            f"about {model.rows:,}",
+            "The exact number is private; this is the released estimate.",
+        ),
+        Line(
+            "columns",
+            f"{len(model.types)} written, {len(model.dropped)} left out"
+            + (f" ({', '.join(model.dropped)})" if model.dropped else ""),
+            "Free text, and identifiers without a pattern, are left out.",
+        ),
+    ]
+    if errors:
+        worst = max(errors, key=lambda name: errors[name])
+        facts.append(
+            Line(
+                "noise in single columns",
+                f"{sum(errors.values()) / len(errors):.2%} on average, "
+                f"{errors[worst]:.2%} in {worst}",
+                "About this part of the rows would have to change their value for a column's "
+                "distribution to be exactly right.",
+            )
+        )
+    facts.append(
+        Line(
+            "fit",
+            f"{'converged' if fit.converged else 'NOT converged'} (rms {fit.rms:.3f} noise sds)",
+            "How far the model is from the best fit to the noisy numbers, in units of their noise.",
+        )
+    )
+    return facts
+
+
+def column_errors(model: Model) -> dict[str, float]:
+    """Expected total variation of each column's released histogram, from its noise alone."""
+    noise = {
+        event.columns[0]: event.sigma
+        for event in model.certificate.events
+        if event.kind == "gaussian" and event.query == "marginal" and len(event.columns) == 1
+    }
+    occupied = {n: int(np.count_nonzero(c.weights)) for n, c in model.codings.items()}
+    return {
+        name: min(MEAN_ABSOLUTE * noise[name] * occupied[name] / (2 * model.rows), 1.0)
+        for name in model.codings
+        if name in noise
+    }

@@ -1,0 +1,121 @@
+"""Synthetic rows: an Arrow table that any Arrow consumer reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from tronie.models.expansion import code_spans
+from tronie.models.factor import Factor
+from tronie.schema.columns import Boolean, Category, Identifier, Modelled
+from tronie.schema.grid import Coding, Ints
+from tronie.schema.points import value_of
+from tronie.schema.schema import Schema
+from tronie.tables.codec import decode
+from tronie.tables.sinks import write_table
+
+BLOCK_ROWS = 2**18
+"""Rows that are decoded at once."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Synthetic rows.
+
+    Any library that speaks the Arrow PyCapsule interface reads them directly, such as
+    ``pandas.DataFrame.from_arrow(rows)`` or ``polars.DataFrame(rows)``.
+
+    Attributes:
+        table: The rows as an Arrow table.
+    """
+
+    table: pa.Table
+
+    @classmethod
+    def decode(cls, schema: Schema, types: pa.Schema, points: Mapping[str, Ints], n: int) -> Rows:
+        """Turn lattice indices into values of the private table's types.
+
+        Args:
+            schema: The schema, its unknowns found.
+            types: Names and types of the result, in order.
+            points: Column -> lattice indices, shape (n,).
+            n: Number of rows.
+        """
+        columns = {
+            field.name: _identifiers(column.pattern or "", field.type, n)
+            if isinstance(column := schema.columns[field.name], Identifier)
+            else _decoded(column, points[field.name], field.type)  # type: ignore[arg-type]
+            for field in types
+        }
+        return cls(pa.table(columns, schema=types))
+
+    @classmethod
+    def of_marginal(
+        cls, schema: Schema, codings: Mapping[str, Coding], marginal: Factor
+    ) -> Rows:
+        """One row per cell: a label for each column, and the expected number of rows."""
+        labels = [code_labels(schema.modelled[name], codings[name]) for name in marginal.columns]
+        cells = np.indices(marginal.domain.shape).reshape(len(labels), -1)
+        columns = {
+            name: pa.array(names).take(pa.array(index))
+            for name, names, index in zip(marginal.columns, labels, cells, strict=True)
+        }
+        return cls(pa.table({**columns, "rows": marginal.values.ravel()}))
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The rows as an Arrow stream (PyCapsule interface)."""
+        return self.table.__arrow_c_stream__(requested_schema)
+
+    def write(self, path: str | Path) -> Path:
+        """Write the rows to a file; the suffix says how (.parquet, .csv, .arrow, .feather).
+
+        Raises:
+            OutputError: If the file cannot be written; nothing is left half-written.
+        """
+        write_table(self.table, Path(path))
+        return Path(path)
+
+
+def code_labels(column: Modelled, coding: Coding) -> list[str]:
+    """A name for each code: an interval, a value, or ``(missing)`` and ``(other values)``."""
+    if isinstance(column, Category | Boolean) and not getattr(column, "ordered", False):
+        members = np.bincount(coding.groups)
+        first = {int(code): cell for cell, code in reversed(list(enumerate(coding.groups)))}
+        return [
+            _label(column, int(coding.grid.starts[first[code]]))
+            if members[code] == 1
+            else f"({members[code]} rare values)"
+            for code in range(coding.size)
+        ]
+    low, high = code_spans(coding)
+    return [
+        _label(column, a) if a == b else f"{_label(column, a)}..{_label(column, b)}"
+        for a, b in zip(low.tolist(), high.tolist(), strict=True)
+    ]
+
+
+def _label(column: Modelled, point: int) -> str:
+    if point == column.points:
+        return "(other values)"
+    if point > column.points:
+        return "(missing)"
+    return str(value_of(column, point))
+
+
+def _decoded(column: Modelled, points: Ints, kind: pa.DataType) -> pa.ChunkedArray:
+    starts = range(0, max(len(points), 1), BLOCK_ROWS)
+    return pa.chunked_array(
+        [decode(column, points[start : start + BLOCK_ROWS], kind) for start in starts], type=kind
+    )
+
+
+def _identifiers(pattern: str, kind: pa.DataType, n: int) -> pa.ChunkedArray:
+    names = pa.array([pattern.format(n=number) for number in range(1, n + 1)], pa.string())
+    return pa.chunked_array([names.cast(kind)], type=kind)

@@ -1,0 +1,1 @@
+"""One file per method: what to measure, in which order, at what price."""

@@ -1,0 +1,1 @@
+"""Where rows live, and how values become lattice indices and back."""

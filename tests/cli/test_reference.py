@@ -1,0 +1,49 @@
+"""The reference page is what the commands say of themselves."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import click
+
+from tronie.cli.ending import EXIT_CODES
+from tronie.cli.main import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts" / "cli_reference.py"
+PAGE = ROOT / "docs" / "reference" / "cli.md"
+
+
+def test_the_page_is_up_to_date() -> None:
+    spec = importlib.util.spec_from_file_location("cli_reference", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert PAGE.read_text(encoding="utf-8") == module.reference(), (
+        "run: python scripts/cli_reference.py"
+    )
+
+
+def test_every_command_option_and_exit_code_is_in_it() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for name, command in cli.commands.items():
+        assert f"### tronie {name}\n" in page
+        for option in (o for p in command.params if isinstance(p, click.Option) for o in p.opts):
+            assert option in page
+    for code, meaning in EXIT_CODES.items():
+        assert f"| {code} | {meaning} |" in page
+
+
+def test_every_command_takes_json() -> None:
+    for name, command in cli.commands.items():
+        assert "--json" in {o for p in command.params for o in p.opts}, name
+
+
+def test_every_option_and_command_says_what_it_is_for() -> None:
+    for command in cli.commands.values():
+        assert command.help
+        assert not command.get_short_help_str(60).endswith("...")
+        for parameter in command.params:
+            assert not isinstance(parameter, click.Option) or parameter.help

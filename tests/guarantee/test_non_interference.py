@@ -1,0 +1,183 @@
+"""Invariant 1: nothing that depends on private rows leaves, but by an answer of the curator.
+
+A release of one table records what the curator answered; a release of another table, of other rows,
+other size and other values, replays those answers. Were anything else taken from the rows (bins,
+categories, a row count, types, an error, a stopping time), the two releases would differ somewhere.
+They must be the same, byte for byte.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import tronie
+from tronie.measure import curator as curator_module
+from tronie.measure.curator import Curator
+from tronie.measure.noise import InsecureNoise
+from tronie.models.histogram import Histogram, group_ordered
+from tronie.schema.schema import Schema
+from tronie.synth import prepare as prepare_module
+
+METHODS = ("independent", "mst")
+
+DECLARED = Schema.model_validate(
+    {
+        "name": "declared",
+        "columns": {
+            "key": {"kind": "identifier", "pattern": "K{n:05d}"},
+            "age": {"kind": "integer", "min": 0, "max": 99},
+            "pay": {"kind": "decimal", "min": 0, "max": 100_000, "resolution": 0.5},
+            "job": {"kind": "category", "values": ["a", "b", "c", "d"], "outside": "missing"},
+            "own": {"kind": "boolean"},
+            "code": {"kind": "integer", "min": 0, "max": 9, "outside": "missing"},
+        },
+        "constraints": [{"kind": "function", "of": "job", "gives": "code"}],
+    }
+)
+
+OPEN = Schema.model_validate(
+    {
+        "name": "open",
+        "columns": {
+            "key": {"kind": "identifier"},
+            "age": {"kind": "integer"},
+            "pay": {"kind": "decimal"},
+            "job": {"kind": "open_category"},
+            "own": {"kind": "boolean"},
+            "code": {"kind": "open_category", "value_type": "integer"},
+        },
+    }
+)
+
+
+def table(rows: int, seed: int) -> pa.Table:
+    """Rows of some shape; another seed gives another world."""
+    rng = np.random.default_rng(seed)
+    jobs = np.array([["a", "b", "c", "zz"], ["a", "d", f"secret-{seed}", "q"]][seed % 2])
+    job = rng.choice(jobs, rows)
+    metadata = {"pandas": f'{{"index_columns": [{{"stop": {rows}}}]}}'}
+    return pa.table(
+        {
+            "key": [f"person-{seed}-{i}" for i in range(rows)],
+            "age": pa.array(rng.integers(seed, 50 + 30 * seed, rows)),
+            "pay": pa.array(np.round(rng.gamma(2, 500 * (1 + seed), rows), 1 + seed % 2)),
+            "job": pa.array(job.tolist()),
+            "own": pa.array(rng.random(rows) < 0.3 + 0.1 * seed, mask=rng.random(rows) < 0.1),
+            "code": pa.array(np.unique(job, return_inverse=True)[1] + seed),
+        }
+    ).replace_schema_metadata(metadata)
+
+
+class Tape:
+    """Records the curator's answers, then replays them."""
+
+    def __init__(self) -> None:
+        self.answers: list[Any] = []
+        self.replaying: Iterator[Any] | None = None
+
+    def wrap(self, method: Any) -> Any:
+        """The method, its answers recorded or replayed."""
+
+        def asked(curator: Curator, *args: Any) -> Any:
+            answer = method(curator, *args)
+            if self.replaying is not None:
+                return next(self.replaying)
+            self.answers.append(answer)
+            return answer
+
+        return asked
+
+
+def release_twice(
+    patch: pytest.MonkeyPatch, folder: Path, schema: Schema, method: str
+) -> tuple[Path, Path]:
+    """Two releases of different tables that got the same answers."""
+    tape = Tape()
+    for name in ("ask", "select", "explore", "keys"):
+        patch.setattr(Curator, name, tape.wrap(getattr(Curator, name)))
+    folders = []
+    for number, rows in enumerate((900, 350)):
+        if number:
+            tape.replaying = iter(tape.answers)
+        release = tronie.synthesize(
+            table(rows, seed=number),
+            schema,
+            output=folder / str(number),
+            epsilon=2.0,
+            delta=1e-6,
+            method=method,
+            discover=schema is OPEN,
+            seed=1,
+            ledger=folder / f"ledger-{number}",
+            noise=InsecureNoise(0),
+        )
+        folders.append(release.folder)
+    return folders[0], folders[1]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a release, the model's members one by one."""
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with zipfile.ZipFile(folder / "model.tronie") as archive:
+        found |= {f"model/{name}": archive.read(name) for name in archive.namelist()}
+    return found
+
+
+def check_same(folders: tuple[Path, Path]) -> None:
+    """Fail if two releases differ in any byte."""
+    one, two = (contents(folder) for folder in folders)
+    different = [name for name in one | two if one.get(name) != two.get(name)]
+    assert not different, f"depends on private rows: {different}"
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("schema", [DECLARED, OPEN], ids=["declared", "open"])
+def test_same_answers_same_release(
+    schema: Schema, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_same(release_twice(monkeypatch, tmp_path, schema, method))
+
+
+def test_the_tables_are_told_apart_without_the_tape(tmp_path: Path) -> None:
+    """The comparison sees differences where there are some."""
+    folders = []
+    for number, rows in enumerate((900, 350)):
+        release = tronie.synthesize(
+            table(rows, seed=number),
+            DECLARED,
+            output=tmp_path / str(number),
+            epsilon=2.0,
+            seed=1,
+            ledger=tmp_path / f"ledger-{number}",
+            noise=InsecureNoise(0),
+        )
+        folders.append(release.folder)
+    with pytest.raises(AssertionError, match="depends on private rows"):
+        check_same((folders[0], folders[1]))
+
+
+def test_bins_from_raw_data_are_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planted bug: codes of equal mass by the exact histogram in place of the noisy one."""
+    exact: list[Any] = []
+    blur = curator_module.Curator._blur
+
+    def leak(curator: Curator, answer: Any, sigma: float) -> Any:
+        exact.append(answer)
+        return blur(curator, answer, sigma)
+
+    def group_raw(histogram: Any, total: float, **options: Any) -> Any:
+        same = [a for a in exact if a.shape == histogram.counts.shape]
+        raw = Histogram.single(histogram.grid, same[-1], 1.0)
+        return group_ordered(raw, total, **options)
+
+    monkeypatch.setattr(Curator, "_blur", leak)
+    monkeypatch.setattr(prepare_module, "group_ordered", group_raw)
+    with pytest.raises(AssertionError, match="depends on private rows"):
+        check_same(release_twice(monkeypatch, tmp_path, DECLARED, "independent"))

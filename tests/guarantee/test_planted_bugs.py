@@ -1,0 +1,106 @@
+"""The sensitivity tests have teeth: with a bug planted, each check fails.
+
+Bins from raw data are planted in test_non_interference.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from neighbours import (
+    Neighbours,
+    ask_counts,
+    check_bounded_range,
+    check_charged,
+    neighbours,
+    references,
+)
+
+from tronie.measure import noise as noise_module
+from tronie.measure.curator import Curator, Meter
+from tronie.measure.queries import Marginal, Misfits, Selection
+from tronie.privacy.events import Event, Gaussian
+
+CLIQUES = [("a",), ("b",), ("c",)]
+
+
+def fails_somewhere(check: Any) -> None:
+    """Fail unless a property fails on some drawn table."""
+    run = settings(max_examples=200, phases=[Phase.generate])(given(neighbours())(check))
+    with pytest.raises(AssertionError):
+        run()
+
+
+def test_the_checks_pass_without_a_bug() -> None:
+    def check(tables: Neighbours) -> None:
+        check_charged(lambda curator: ask_counts(curator, 3.0, CLIQUES), tables)
+        check_bounded_range(Selection(references(2), 0.5), tables)
+
+    settings(max_examples=50)(given(neighbours())(check))()
+
+
+def test_a_monotone_factor_in_the_exponential_mechanism(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights exp(epsilon * score / k), as if all scores moved the same way."""
+    honest = noise_module.exponential_weights
+
+    def monotone(scores: np.ndarray, epsilon: float, sensitivity: int) -> list[int]:
+        return honest(scores, 2 * epsilon, sensitivity)
+
+    monkeypatch.setattr(noise_module, "exponential_weights", monotone)
+    fails_somewhere(lambda tables: check_bounded_range(Selection(references(2), 0.5), tables))
+
+
+def test_a_forgotten_split_over_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several marginals charged as if they were one."""
+    charge = Meter.charge
+
+    def forgetful(meter: Meter, events: list[Event]) -> None:
+        charge(meter, events[:1])
+
+    monkeypatch.setattr(Meter, "charge", forgetful)
+    fails_somewhere(
+        lambda tables: check_charged(lambda curator: ask_counts(curator, 3.0, CLIQUES), tables)
+    )
+
+
+def test_a_forgotten_split_over_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vector of scores charged as if it were one score."""
+
+    def event(query: Misfits, rows_per_unit: int) -> Event:
+        return Gaussian(query="misfits", sigma=query.sigma, sensitivity=rows_per_unit)
+
+    def ask(curator: Curator) -> None:
+        ask_counts(curator, 1e9, [])
+        curator.ask([Misfits(references(0), 3.0)])
+
+    monkeypatch.setattr(Misfits, "event", event)
+    fails_somewhere(lambda tables: check_charged(ask, tables))
+
+
+@pytest.mark.parametrize("query", [Marginal, Misfits])
+def test_ignored_rows_per_unit(query: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit of several rows charged as if it were one row."""
+    honest = query.event
+    monkeypatch.setattr(query, "event", lambda self, rows_per_unit: honest(self, 1))
+
+    def ask(curator: Curator) -> None:
+        ask_counts(curator, 3.0, [("a",)] if query is Marginal else [])
+        curator.ask([Misfits(references(0), 3.0)] if query is Misfits else [])
+
+    fails_somewhere(lambda tables: check_charged(ask, tables))
+
+
+def test_ignored_rows_per_unit_in_the_selection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Selection, "sensitivity", lambda self, rows_per_unit: 1)
+    fails_somewhere(lambda tables: check_bounded_range(Selection(references(2), 0.5), tables))
+
+
+@given(st.integers(1, 5))
+def test_events_grow_with_the_rows_of_a_unit(k: int) -> None:
+    for query in (Marginal(("a",), 5.0), Misfits(references(0), 5.0)):
+        assert query.event(k).mu == pytest.approx(k * query.event(1).mu)
