@@ -72,7 +72,8 @@ def main() -> None:
     options = parser.parse_args()
     domain: dict[str, int] = json.loads(options.domain.read_text())
     spec = importlib.util.spec_from_file_location("evaluation", options.evaluation)
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     evaluation = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(evaluation)
     real = evaluation.load(str(options.codes), domain)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,8 @@ import pytest
 from hypothesis import strategies as st
 
 from tronie.measure import curator as curator_module
-from tronie.measure.curator import Curator, Meter
 from tronie.measure import noise as noise_module
+from tronie.measure.curator import Curator, Meter
 from tronie.measure.noise import InsecureNoise, Noise
 from tronie.measure.queries import Marginal, Selection, Total
 from tronie.measure.records import Records
@@ -23,7 +23,7 @@ from tronie.privacy.accounting import total_mu
 from tronie.privacy.budget import Budget
 from tronie.schema.grid import Coding, Grid
 from tronie.schema.schema import Schema
-from tronie.tables.sources import open_source
+from tronie.tables.sources import Source, open_source
 
 SCHEMA = Schema.model_validate(
     {
@@ -74,6 +74,22 @@ def records(rows: Sequence[dict[str, Any]], schema: Schema = SCHEMA) -> Records:
     return Records(open_source(pa.Table.from_pylist(list(rows), schema=types)), schema)
 
 
+class Watched:
+    """A source that says how often it was read."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.passes = 0
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self.source.schema
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        self.passes += 1
+        return self.source.batches(columns)
+
+
 class Spy(Curator):
     """A curator that adds no noise and keeps what it would have said."""
 
@@ -117,7 +133,10 @@ def ask_counts(curator: Curator, sigma: float, cliques: list[tuple[str, ...]]) -
 def references(level: int) -> dict[tuple[str, ...], np.ndarray]:
     """Some public tables to compare with."""
     sizes = {name: coding.size for name, coding in CODINGS.items()}
-    return {pair: np.full((sizes[pair[0]], sizes[pair[1]]), level) for pair in itertools.combinations(CODINGS, 2)}
+    return {
+        pair: np.full((sizes[pair[0]], sizes[pair[1]]), level)
+        for pair in itertools.combinations(CODINGS, 2)
+    }
 
 
 def selection_log_odds(query: Selection, rows: list[dict[str, Any]], k: int) -> np.ndarray:

@@ -47,9 +47,9 @@ UNSAFE_YAML = {"unsafe_load", "unsafe_load_all", "full_load", "UnsafeLoader", "F
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
 MACHINE_PATH = re.compile(r"/(?:work|root|home|tmp|Users)/[A-Za-z.]")
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
-TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".json", ".cfg", ".txt", ".sh"}
+TEXT = {".py", ".pyi", ".md", ".toml", ".yaml", ".yml", ".json", ".cfg", ".txt", ".sh"}
 TEXT_NAMES = {"Makefile", "LICENSE", "NOTICE", "ATTRIBUTION", "run", ".gitignore", "py.typed"}
-FOLDERS = ("src", "tests", "docs", "scripts", "benchmarks", ".ci")
+FOLDERS = ("src", "tests", "docs", "scripts", "benchmarks", "typings", ".ci")
 IMPORT_NAMES = {"dp-accounting": "dp_accounting", "pyyaml": "yaml"}
 BROUGHT_ALONG = {"pydantic_core": "pydantic"}
 """Packages that a declared one pins exactly and documents as part of its interface."""

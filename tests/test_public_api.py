@@ -25,6 +25,7 @@ NAMES = [
     "Schema",
     "__version__",
     "compare",
+    "draft",
     "fit",
     "plan",
     "synthesize",

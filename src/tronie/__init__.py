@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tronie.privacy.budget import Budget
     from tronie.privacy.certificate import Certificate
     from tronie.privacy.ledger import Ledger
+    from tronie.release.drafting import draft
     from tronie.release.fit import fit, plan
     from tronie.release.model import Model
     from tronie.release.rows import Rows
@@ -32,6 +33,7 @@ _HOMES = {
     "Rows": "tronie.release.rows",
     "Schema": "tronie.schema.schema",
     "compare": "tronie.evaluate.distributions",
+    "draft": "tronie.release.drafting",
     "fit": "tronie.release.fit",
     "plan": "tronie.release.fit",
     "synthesize": "tronie.release.synthesize",
@@ -50,6 +52,7 @@ __all__ = [
     "Schema",
     "__version__",
     "compare",
+    "draft",
     "fit",
     "plan",
     "synthesize",

@@ -109,7 +109,7 @@ def release(shared: Path, table: Path, schema: Path) -> Path:
     """A release folder."""
     book = shared / "ledger.sqlite"
     return tronie.synthesize(
-        table, schema, output=shared / "release", epsilon=3, seed=1, ledger=book
+        table, schema, output=shared / "release", epsilon=10, seed=1, ledger=book
     ).folder
 
 

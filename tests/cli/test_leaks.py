@@ -167,10 +167,12 @@ def test_no_refusal_shows_a_token(
 def test_no_broken_csv_shows_a_token(clean: Callable[..., Result], row: str) -> None:
     head = "ward,group,count\n" + "a,x,1\n" * 50
     Path("t.csv").write_bytes(head.encode() + row.encode("latin-1") + b"\n")
-    columns = "ward: {kind: category, values: [a, b]}, group: {kind: open_category}"
-    Path("x.yaml").write_text(f"name: x\ncolumns: {{{columns}, count: {{kind: integer}}}}\n")
-    clean("synthesize", "t.csv", "x.yaml", "--discover", "--epsilon", 1, "-o", "out", code=2)
-    clean("fit", "t.csv", "x.yaml", "--discover", "--epsilon", 1, "-o", "x.tronie", code=2)
+    columns = "ward: {kind: category, values: [a, b]}, group: {kind: category, values: [x]}"
+    Path("x.yaml").write_text(
+        f"name: x\ncolumns: {{{columns}, count: {{kind: integer, min: 0, max: 9}}}}\n"
+    )
+    clean("synthesize", "t.csv", "x.yaml", "--epsilon", 1, "-o", "out", code=2)
+    clean("fit", "t.csv", "x.yaml", "--epsilon", 1, "-o", "x.tronie", "--json", code=2)
 
 
 def test_no_broken_parquet_shows_a_token(clean: Callable[..., Result]) -> None:

@@ -118,7 +118,7 @@ def test_types_that_make_no_sense(run: Run, table: Path, types: str, what: str) 
 def test_a_public_file_without_common_columns(run: Run, table: Path) -> None:
     pq.write_table(pa.table({"other": [1]}), "public.parquet")
     shown = run("schema", table, "--public", "public.parquet", code=2)
-    assert "none of the table's columns" in shown.stderr
+    assert "none of the private table's columns" in shown.stderr
 
 
 def test_plan_shows_the_split_and_a_forecast(run: Run, schema: Path) -> None:

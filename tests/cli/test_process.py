@@ -125,19 +125,16 @@ def test_it_runs_as_a_module() -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shell_completion(shell: str) -> None:
     tool = Path(sys.executable).with_name("tronie")
-    source = {**os.environ, "_TRONIE_COMPLETE": f"{shell}_source"}
-    if shell == "bash":
-        script = "bash"
-    script = subprocess.run([tool], env=source, capture_output=True, text=True, check=False)
-    assert "_TRONIE_COMPLETE" in script.stdout
-    words = {
-        **os.environ,
-        "_TRONIE_COMPLETE": f"{shell}_complete",
-        "COMP_WORDS": "tronie syn",
-        "COMP_CWORD": "1" if shell != "fish" else "syn",
-    }
-    shown = subprocess.run([tool], env=words, capture_output=True, text=True, check=False).stdout
-    assert "synthesize" in shown
+    asked = {"COMP_WORDS": "tronie syn", "COMP_CWORD": "syn" if shell == "fish" else "1"}
+
+    def completed(instruction: str) -> str:
+        environment = {**os.environ, **asked, "_TRONIE_COMPLETE": f"{shell}_{instruction}"}
+        return subprocess.run(
+            [tool], env=environment, capture_output=True, text=True, check=False
+        ).stdout
+
+    assert "_TRONIE_COMPLETE" in completed("source")
+    assert "synthesize" in completed("complete")
 
 
 def test_progress_is_shown_on_a_terminal_and_gone_at_the_end(

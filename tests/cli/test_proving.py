@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import tronie
+from tronie.cli.main import cli
 
 Run = Callable[..., Any]
 
@@ -82,13 +84,13 @@ def test_a_file_that_is_no_ledger(run: Run) -> None:
 def test_verify_takes_a_certificate_a_model_or_a_folder(run: Run, release: Path, name: str) -> None:
     shown = run("verify", release / name).stdout
     assert "the certificate holds" in shown
-    assert "epsilon 3 at delta 1e-09" in shown
+    assert "epsilon 10 at delta 1e-09" in shown
 
 
 def test_verify_as_json(run_json: Run, release: Path) -> None:
     data = run_json("verify", release)
     assert data["ok"]
-    assert data["epsilon_recomputed"] <= data["epsilon_claimed"] == 3
+    assert data["epsilon_recomputed"] <= data["epsilon_claimed"] == 10
     assert data["problems"] == []
 
 
@@ -115,6 +117,26 @@ def test_a_folder_with_another_model_does_not_hold(
     Path("mixed/model.tronie").unlink()
     run("fit", table, schema, "--epsilon", 1, "-o", "mixed/model.tronie")
     assert "another certificate" in run("verify", "mixed", code=1).stdout
+
+
+def test_insecure_noise_is_red_and_does_not_hold(run: Run, release: Path) -> None:
+    """A model made with a test's noise guarantees nothing."""
+    real = tronie.Certificate.read(release / "certificate.json")
+    tronie.Certificate.issue(
+        dataset=real.dataset,
+        method=real.method,
+        budget=tronie.Budget(real.claim.epsilon, real.claim.delta),
+        unit=real.unit,
+        events=real.events,
+        public=[(fact.item, fact.how) for fact in real.public],
+        noise="INSECURE",
+    ).write("x.json")
+    for command, code in (("verify", 1), ("certificate", 0)):
+        shown = CliRunner().invoke(cli, [command, "x.json"], color=True)
+        assert shown.exit_code == code
+        (line,) = (line for line in shown.stdout.splitlines() if "INSECURE" in line)
+        assert "\x1b[31m" in line
+    assert "nothing is guaranteed" in run("verify", "x.json", code=1).stdout
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1", '{"claim": 1, "format": 99}', "\x00\x01"])

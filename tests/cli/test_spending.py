@@ -158,6 +158,9 @@ def test_demo(run: Run) -> None:
     assert "Adult is public" in shown
     listed = run("budget", "adult", "--json").stdout
     assert json.loads(listed)["datasets"][0]["releases"] == 1
+    columns = tronie.Model.load("out/model.tronie").codings
+    refused = run("marginal", "out/model.tronie", *columns, code=2).stderr
+    assert "Ask for fewer columns" in refused
 
 
 def test_demo_as_json(run_json: Run) -> None:

@@ -91,13 +91,13 @@ def method(request: pytest.FixtureRequest) -> Any:
     return {**METHODS, "mst-exponential": Mst(selection="exponential")}[request.param]
 
 
-def fitted(method: Any, table: Any, ledger: Path, *, epsilon: float = 2.0, **more: Any) -> tronie.Model:
+def fitted(
+    method: Any, table: Any, ledger: Path, *, epsilon: float = 2.0, **more: Any
+) -> tronie.Model:
     """A model by a method that may not have a name of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tronie.release.fit.method_named", lambda name: method)
-        return tronie.fit(
-            table, more.pop("schema", SCHEMA), epsilon=epsilon, ledger=ledger, **more
-        )
+        return tronie.fit(table, more.pop("schema", SCHEMA), epsilon=epsilon, ledger=ledger, **more)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-
 from neighbours import (
     Neighbours,
     ask_counts,
@@ -75,7 +74,7 @@ def test_a_forgotten_split_over_scores(monkeypatch: pytest.MonkeyPatch) -> None:
         return Gaussian(query="misfits", sigma=query.sigma, sensitivity=rows_per_unit)
 
     def ask(curator: Curator) -> None:
-        ask_counts(curator, 1e9, [])
+        ask_counts(curator, 1e5, [])
         curator.ask([Misfits(references(0), 3.0)])
 
     monkeypatch.setattr(Misfits, "event", event)

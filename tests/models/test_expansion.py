@@ -63,9 +63,7 @@ def test_columns_do_not_resonate() -> None:
     wide = coding_of([0] * 8, [1.0] * 8)
     names = [f"c{i}" for i in range(6)]
     rows = 16_000
-    points = expand(
-        dict.fromkeys(names, wide), {n: np.zeros(rows, np.uint8) for n in names}, rng
-    )
+    points = expand(dict.fromkeys(names, wide), {n: np.zeros(rows, np.uint8) for n in names}, rng)
     for i, a in enumerate(names):
         for b in names[:i]:
             table = np.bincount(points[a] * 8 + points[b], minlength=64) / rows
@@ -142,8 +140,6 @@ def test_evidence_splits_a_cell() -> None:
     coding = Coding(Grid(np.array([0, 10, 20])), np.array([0, 1]), np.array([4.0, 4.0]))
     evidence = Evidence.of(coding, ((5, 9),))
     assert evidence.likelihood.tolist() == pytest.approx([0.5, 0.0])
-    points = expand(
-        {"a": evidence.coding}, {"a": np.zeros(50, int)}, np.random.default_rng(1)
-    )["a"]
+    points = expand({"a": evidence.coding}, {"a": np.zeros(50, int)}, np.random.default_rng(1))["a"]
     assert points.min() >= 5
     assert points.max() <= 9

@@ -16,7 +16,6 @@ from tronie.models.histogram import (
 from tronie.models.smoothing import smooth
 from tronie.schema.grid import Grid
 
-
 COARSE = Grid.equal_width(40, 4, null=True)
 MIDDLE, FIRST_PARENTS = COARSE.refine([1, 3], 5)
 FINE, SECOND_PARENTS = MIDDLE.refine([0, 3], 2)
@@ -36,7 +35,7 @@ def three_levels(rng: np.random.Generator) -> Histogram:
 
 def test_levels_agree_with_least_squares() -> None:
     histogram = three_levels(np.random.default_rng(0))
-    middle = SECOND_PARENTS == np.arange(MIDDLE.size)[:, None]
+    middle = np.arange(MIDDLE.size)[:, None] == SECOND_PARENTS
     coarse = FIRST_PARENTS[SECOND_PARENTS] == np.arange(COARSE.size)[:, None]
     design = np.vstack(
         [m / s for m, s in zip((coarse, middle, np.eye(FINE.size)), SIGMAS, strict=True)]

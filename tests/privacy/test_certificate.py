@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from tronie.errors import BudgetExceeded, BundleError, OutputError
 from tronie.privacy.accounting import epsilon_of, total_mu
 from tronie.privacy.budget import Budget
-from tronie.privacy.certificate import NOT_COVERED, Certificate, Noise
+from tronie.privacy.certificate import NOT_COVERED, Certificate, NoiseLabel
 from tronie.privacy.events import Event, Exponential, Gaussian, Threshold, sigma_for
 from tronie.schema.schema import PrivacyUnit
 
 BUDGET = Budget(1.0, 1e-9)
-ENTROPY: Noise = "operating system entropy, discrete"
+ENTROPY: NoiseLabel = "operating system entropy, discrete"
 
 
 def gaussians(share: float = 1.0) -> list[Event]:
@@ -50,7 +50,7 @@ def keys(threshold: float = 470.0, delta: float = 1e-10) -> Threshold:
     )
 
 
-def issue(events: list[Event], budget: Budget = BUDGET, noise: Noise = ENTROPY) -> Certificate:
+def issue(events: list[Event], budget: Budget = BUDGET, noise: NoiseLabel = ENTROPY) -> Certificate:
     return Certificate.issue(
         dataset="adult",
         method="mst",

@@ -69,6 +69,12 @@ def test_integers_outside_are_clipped() -> None:
     assert points(AGES, [Exact(10**30), Exact("17.6")], pa.decimal128(38, 1)) == [73, 1]
 
 
+def test_integers_in_decimals_with_many_digits() -> None:
+    exact = [Exact(20), Exact("20." + "0" * 19 + "1"), Exact(99999)]
+    assert points(AGES, exact, pa.decimal128(38, 20)) == [3, 3, 73]
+    assert points(AGES, [Exact(20)], pa.decimal128(5, -1)) == [3]
+
+
 def test_integers_at_the_ends_of_64_bits() -> None:
     top, bottom = 2**63 - 1, -(2**63)
     high, low = Integer(min=top - 9, max=top), Integer(min=bottom, max=bottom + 9)
@@ -202,6 +208,14 @@ def test_decimals_are_decoded_to_the_nearest_doubles() -> None:
     wide = Decimal(min=-10, max=10, resolution=0.001)
     back = decode(wide, np.arange(wide.points), pa.float64()).to_pylist()
     assert back == [float(f"{n / 1000:.3f}") for n in range(-10_000, 10_001)]
+
+
+def test_decimals_beyond_what_doubles_can_count() -> None:
+    huge = Decimal(min=-1e300, max=1e300, resolution=1e290)
+    index = np.array([0, 1, huge.points // 2, huge.points - 1])
+    back = decode(huge, index, pa.float64())
+    assert (back[0].as_py(), back[3].as_py()) == (-1e300, 1e300)
+    assert encode("x", huge, back).tolist() == index.tolist()
 
 
 def test_a_point_has_one_value() -> None:

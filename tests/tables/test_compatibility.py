@@ -137,6 +137,7 @@ DICTIONARY = pa.dictionary(pa.int8(), pa.string())
         (MONEY, pa.string(), pa.float64()),
         (Decimal(min=0, max=9, resolution=3), pa.int8(), pa.int8()),
         (Decimal(), pa.decimal128(9, 2), pa.decimal128(9, 2)),
+        (Decimal(min=0, max=1e30), pa.decimal128(38, 2), pa.float64()),
         (DAY, pa.timestamp("ns", "UTC"), pa.timestamp("ns", "UTC")),
         (DAY, pa.date64(), pa.date64()),
         (DAY, pa.string(), pa.date32()),

@@ -84,6 +84,7 @@ def test_files_are_read_with_their_types(write: Any, tmp_path: Path) -> None:
     source = open_source(write(tmp_path))
     assert source.schema.equals(TABLE.schema)
     assert read(source).equals(TABLE)
+    assert source.describe() in {"Parquet file", "2 Parquet files", "Arrow file"}
 
 
 @pytest.mark.parametrize("write", FILES)
@@ -152,20 +153,20 @@ def test_duckdb_is_asked_for_only_when_needed(
 
 
 @pytest.mark.parametrize(
-    ("frame", "kind"),
+    ("make", "kind"),
     [
-        (TABLE, pa.int64()),
-        (TABLE.to_batches()[0], pa.int64()),
-        (TABLE.to_reader(), pa.int64()),
-        (TABLE.to_pandas(), pa.float64()),
-        (TABLE.to_pandas().convert_dtypes(), pa.int64()),
-        (pl.from_arrow(TABLE), pa.int64()),
-        (duckdb.connect().from_arrow(TABLE), pa.int64()),
+        (lambda: TABLE, pa.int64()),
+        (lambda: TABLE.to_batches()[0], pa.int64()),
+        (TABLE.to_reader, pa.int64()),
+        (TABLE.to_pandas, pa.float64()),
+        (lambda: TABLE.to_pandas().convert_dtypes(), pa.int64()),
+        (lambda: pl.from_arrow(TABLE), pa.int64()),
+        (lambda: duckdb.from_arrow(TABLE), pa.int64()),
     ],
     ids=["table", "batch", "reader", "pandas", "pandas nullable", "polars", "duckdb relation"],
 )
-def test_frames_are_read_any_number_of_times(frame: Any, kind: pa.DataType) -> None:
-    source = open_source(frame)
+def test_frames_are_read_any_number_of_times(make: Any, kind: pa.DataType) -> None:
+    source = open_source(make())
     assert source.schema.names == TABLE.schema.names
     assert source.schema.field("naïve ☃").type == kind
     for _ in range(2):
@@ -356,6 +357,17 @@ def test_a_parquet_file_that_is_damaged_inside(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(SourceError) as caught:
         list(source.batches(["a"]))
+    assert_hidden(caught.value)
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise PermissionError(SECRET)
+
+    path = write_arrow(tmp_path)
+    monkeypatch.setattr(pa, "memory_map", refuse)
+    with pytest.raises(SourceError, match="may not be read") as caught:
+        open_source(path)
     assert_hidden(caught.value)
 
 

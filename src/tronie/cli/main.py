@@ -11,8 +11,18 @@ from tronie import __version__
 from tronie.cli import drawing, planning, proving, spending
 from tronie.cli.ending import EXIT_CODES, Commands
 
-EPILOG = "\b\nExit codes:\n" + "\n".join(
-    f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items()
+ENVIRONMENT = {
+    "TRONIE_LEDGER": "the ledger, where --ledger is not given",
+    "TRONIE_DEBUG": "1 shows tracebacks; they may show private values",
+    "NO_COLOR": "any value turns colours off",
+}
+"""Variable -> what it is for."""
+
+EPILOG = "\n".join(
+    ["\b", "Exit codes:"]
+    + [f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items()]
+    + ["", "\b", "Environment:"]
+    + [f"  {name:<13}  {meaning}" for name, meaning in ENVIRONMENT.items()]
 )
 
 

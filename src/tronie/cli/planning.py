@@ -9,7 +9,7 @@ import click
 
 import tronie
 from tronie.cli import options, views
-from tronie.cli.drafting import draft_table, read_kinds
+from tronie.cli.drafting import read_kinds
 from tronie.cli.places import require_new
 from tronie.cli.show import emit
 from tronie.errors import InputError
@@ -53,7 +53,7 @@ def schema(
         return
     if source is None:
         raise InputError("no table was named.", "Name a table, or ask for --json-schema.")
-    found = draft_table(source, kinds=read_kinds(types), database_table=table, **choices)
+    found = tronie.draft(source, kinds=read_kinds(types), table=table, **choices)
     lines = [*views.guesses(found)] if explain or output else [found.to_yaml().rstrip()]
     if output is not None:
         found.write(output)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tronie.schema.columns import Boolean, Category, Modelled
+from tronie.schema.columns import Listed, Modelled, Ordered
 from tronie.schema.domain import Clique
 from tronie.schema.grid import Coding, Grid, Ints
 from tronie.schema.schema import Schema
@@ -55,7 +55,11 @@ def compare(real: Any, synthetic: Any, schema: Schema) -> Comparison:
         synthetic: The synthetic table.
         schema: The schema of the model, its unknowns found.
     """
-    columns = {n: c for n, c in schema.modelled.items()}
+    columns = {
+        name: column
+        for name, column in schema.columns.items()
+        if isinstance(column, Listed) or (isinstance(column, Ordered) and column.bounded)
+    }
     points = [
         {name: _points(table, name, column) for name, column in columns.items()}
         for table in (real, synthetic)
@@ -82,12 +86,14 @@ def _points(table: Any, name: str, column: Modelled) -> Ints:
 
 
 def _coding(column: Modelled, points: Ints) -> Coding:
-    if isinstance(column, Category | Boolean):
+    if isinstance(column, Listed):
         return Coding.identity(Grid.of(column, column.points))
     present = points[points < column.points]
-    cuts = np.quantile(present, np.linspace(0, 1, BINS + 1)[1:-1]) if len(present) else []
     grid = Grid(np.array([0, column.points], np.int64), null=column.nullable)
-    return Coding.identity(grid.split_at(np.ceil(cuts).astype(np.int64).tolist()))
+    if len(present):
+        cuts = np.quantile(present, np.linspace(0, 1, BINS + 1)[1:-1])
+        grid = grid.split_at(np.ceil(cuts).astype(np.int64).tolist())
+    return Coding.identity(grid)
 
 
 def _total_variation(one: Ints, two: Ints) -> float:

@@ -10,13 +10,13 @@ import numpy as np
 from tronie.errors import BudgetExceeded
 from tronie.measure.noise import Noise, OperatingSystemNoise, discrete_gaussian, exponential_choice
 from tronie.measure.queries import CountQuery, Ints, Selection
+from tronie.measure.tables import require_sigma
 from tronie.privacy.accounting import fits
 from tronie.privacy.budget import Budget
 from tronie.privacy.events import Event
 from tronie.schema.columns import Value
 from tronie.schema.domain import Clique
 from tronie.schema.grid import Coding
-
 from tronie.schema.schema import Schema
 from tronie.tables.counting import require_countable
 
@@ -38,6 +38,7 @@ class Meter:
         self.budget = budget
         self._events: list[Event] = []
         self._on_first_answer = on_first_answer
+        self._answered = False
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -64,11 +65,16 @@ class Meter:
             )
         self._events = after
 
+    @property
+    def answered(self) -> bool:
+        """Whether any answer was given."""
+        return self._answered
+
     def answering(self) -> None:
         """Note that an answer is about to be given."""
-        if self._on_first_answer is not None:
+        if not self._answered and self._on_first_answer is not None:
             self._on_first_answer()
-            self._on_first_answer = None
+        self._answered = True
 
 
 class Curator:
@@ -133,8 +139,9 @@ class Curator:
             query's sigma on every entry. All are charged before the data is read.
 
         Edge cases:
-            A table too large to count raises `DomainTooLarge` before anything is charged. A row
-            that does not fit the schema raises `SchemaMismatch` before anything is answered.
+            A table too large to count, or noise too large to draw, raises `DomainTooLarge` before
+            anything is charged. A row that does not fit the schema raises `SchemaMismatch` before
+            anything is answered.
 
         Raises:
             BudgetExceeded: If the queries do not fit the budget; nothing was answered.
@@ -143,6 +150,7 @@ class Curator:
         """
         cliques = [clique for query in queries for clique in query.cliques]
         require_countable(self._sizes(), cliques)
+        _require_drawable(queries)
         self._meter.charge([query.event(self._rows_per_unit) for query in queries])
         self._count(cliques)
         self._meter.answering()
@@ -176,7 +184,9 @@ class Curator:
         Raises:
             BudgetExceeded: If the queries do not fit the budget; nothing was answered.
         """
+        _require_drawable(queries)
         self._meter.charge([query.event(self._rows_per_unit) for query in queries])
+        self._validate()
         self._checkpoint("looking for bounds")
         exact = self._records.tally(queries)
         self._meter.answering()
@@ -203,6 +213,7 @@ class Curator:
         """
         event = query.event(self._rows_per_unit)
         self._meter.charge([event])
+        self._validate()
         self._checkpoint("looking for categories")
         counts = self._records.key_counts(query.column)
         self._meter.answering()
@@ -210,6 +221,12 @@ class Curator:
         noisy = self._blur(np.array([counts[value] for value in values], np.int64), query.sigma)
         found = noisy >= event.threshold
         return tuple(v for v, f in zip(values, found, strict=True) if f), noisy[found]
+
+    def _validate(self) -> None:
+        """Find rows that do not fit the schema before the first answer, while nothing is spent."""
+        if not self._meter.answered:
+            self._checkpoint("checking declared columns")
+            self._records.validate()
 
     def _sizes(self) -> dict[str, int]:
         return {column: coding.size for column, coding in self._codings.items()}
@@ -223,3 +240,8 @@ class Curator:
     def _blur(self, exact: Ints, sigma: float) -> Ints:
         noise = discrete_gaussian(sigma, exact.size, self._noise)
         return exact + noise.reshape(exact.shape)
+
+
+def _require_drawable(queries: Sequence[CountQuery | RawQuery]) -> None:
+    for query in queries:
+        require_sigma(query.sigma)

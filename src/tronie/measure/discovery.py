@@ -142,7 +142,9 @@ class Decimals:
         need = np.full(len(x), MAX_DECIMALS + 1)
         for decimals in range(MAX_DECIMALS, -1, -1):
             scaled = x * 10.0**decimals
-            need[np.abs(scaled - np.rint(scaled)) <= 1e-9 * np.maximum(np.abs(scaled), 1)] = decimals
+            need[np.abs(scaled - np.rint(scaled)) <= 1e-9 * np.maximum(np.abs(scaled), 1)] = (
+                decimals
+            )
         return np.bincount(need, minlength=self.size)
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from tronie.errors import BudgetError
 from tronie.measure.tables import REST_BITS, ExponentialTable, gaussian_table
+from tronie.privacy.certificate import NoiseLabel
 
 Ints: TypeAlias = NDArray[np.int64]
 
@@ -43,7 +44,7 @@ class Noise(Protocol):
     """A source of random bytes."""
 
     @property
-    def label(self) -> str:
+    def label(self) -> NoiseLabel:
         """What a certificate says about it."""
         ...
 
@@ -62,7 +63,7 @@ class OperatingSystemNoise:
     """
 
     @property
-    def label(self) -> str:
+    def label(self) -> NoiseLabel:
         """What a certificate says about it."""
         return "operating system entropy, discrete"
 
@@ -89,7 +90,7 @@ class InsecureNoise:
     _calls: int = field(default=0, init=False)
 
     @property
-    def label(self) -> str:
+    def label(self) -> NoiseLabel:
         """What a certificate says about it."""
         return "INSECURE"
 

@@ -63,6 +63,15 @@ class Records:
         tables = count_marginals(chunks(), sizes, [clique for clique in cliques if clique])
         return {**tables, (): np.array(rows, np.int64)}
 
+    def validate(self) -> None:
+        """Read all columns whose domain is known.
+
+        Raises:
+            SchemaMismatch: If a row does not fit the schema.
+        """
+        for _ in self._chunks():
+            pass
+
     def key_counts(self, column: str) -> Mapping[Value, int]:
         """Exact count of each value of a column without a declared domain."""
         return count_keys(batch.column(0) for batch in self._source.batches([column]))

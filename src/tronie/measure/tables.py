@@ -120,7 +120,7 @@ def gaussian_table(sigma: float) -> GaussianTable:
 
     Source: Canonne, Kamath, Steinke 2020, arXiv 2004.00010; inversion of integer thresholds by us.
     """
-    _require_sigma(sigma)
+    require_sigma(sigma)
     variance = Fraction(sigma) ** 2
     cumulative = _cumulative(variance, math.isqrt(math.floor(SUPPORT * variance)))
     total = cumulative.pop()
@@ -132,7 +132,13 @@ def gaussian_table(sigma: float) -> GaussianTable:
     return GaussianTable(high, np.ascontiguousarray(parts[:, :-1]).tobytes())
 
 
-def _require_sigma(sigma: float) -> None:
+def require_sigma(sigma: float) -> None:
+    """Refuse noise that cannot be drawn.
+
+    Raises:
+        BudgetError: If sigma is not a positive finite number.
+        DomainTooLarge: If sigma is above `MAX_SIGMA`.
+    """
     if not (math.isfinite(sigma) and sigma > 0):
         raise BudgetError("the noise's sigma is not a positive number.", "Check the budget.")
     if sigma > MAX_SIGMA:

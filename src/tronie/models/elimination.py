@@ -16,6 +16,9 @@ from tronie.schema.domain import Clique, Domain
 MAX_TABLE = 10_000_000
 """Cells of a marginal, unless a caller sets another limit."""
 
+KEPT_MESSAGES = 4096
+"""Messages that are remembered, at most."""
+
 _Message: TypeAlias = tuple[int, int, frozenset[str]]
 """A clique, the neighbour that it tells (itself for an answer), and the columns that it tells of."""
 
@@ -52,6 +55,8 @@ class _Query:
 
     def marginal(self, clique: Clique) -> Factor:
         """Marginal probabilities of some columns, in their order."""
+        if len(self._known) > KEPT_MESSAGES:
+            self._known.clear()
         components: dict[int, list[str]] = {}
         for column in clique:
             components.setdefault(self._walk.roots[self._homes[column]], []).append(column)
@@ -109,7 +114,7 @@ class _Query:
             raise DomainTooLarge(
                 f"a table of {len(names)} columns on the way would have {cells:,} cells; "
                 f"the limit is {self._max_cells:,}.",
-                "Ask for fewer columns at once, or raise the limit.",
+                "Ask for fewer columns at once.",
             )
 
 

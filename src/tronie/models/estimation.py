@@ -13,7 +13,7 @@ from tronie.models.junction import MAX_CELLS, JunctionTree, check_clique, juncti
 from tronie.models.lbfgs import Evaluation, dot, minimise
 from tronie.models.marginal import Marginal, combine
 from tronie.models.markov import Convergence, MarkovRandomField
-from tronie.models.measured import Blocks, smallest_clique
+from tronie.models.measured import Blocks
 from tronie.models.propagation import IMPOSSIBLE, Propagation
 from tronie.schema.domain import Clique, Domain
 from tronie.schema.grid import Floats
@@ -40,9 +40,10 @@ def estimate(
     """The joint distribution of largest entropy that explains noisy marginals within their noise.
 
     Minimises ``total * log Z - <dual, counts> + slack / 2 * sum(sd * dual^2)`` over one dual variable
-    per measured cell; their sum is the model's log potential. What differs between dual variables
-    of the same sum is a quadratic in closed form and is solved so; without that the problem is
-    too ill-conditioned to solve quickly.
+    per measured cell; their sum is the model's log potential. Where measurements overlap, many dual
+    variables have the same sum; the problem is therefore stated in terms of the sum's orthogonal
+    components (see `Blocks`), each of them estimated from all measurements that tell of it. That is
+    the same optimum, up to those weights, in a tenth of the steps.
 
     Args:
         domain: All columns; those that no marginal names come out uniform and independent.
@@ -169,7 +170,7 @@ def _log_masks(tree: JunctionTree, masks: Sequence[Factor]) -> list[Floats]:
     """Log potentials of the structural zeros, per clique: a scalar 0 where there are none."""
     base = [np.zeros(()) for _ in tree.cliques]
     for mask in masks:
-        i = smallest_clique(tree, mask.columns)
+        i = tree.smallest_with(mask.columns)
         logs = Factor(mask.domain, np.where(mask.values > 0, 0.0, IMPOSSIBLE))
         base[i] = np.minimum(base[i], logs.expand(tree.domain.project(tree.cliques[i])).values)
     return base

@@ -85,7 +85,7 @@ class Factor:
         return Factor(left, total.log().values + peak.reshape(left.shape)).project(kept)
 
     def exp(self) -> Factor:
-        """e to the power of each cell."""
+        """E to the power of each cell."""
         return Factor(self.domain, np.exp(self.values))
 
     def log(self) -> Factor:
@@ -146,7 +146,9 @@ class Factor:
             left.values.reshape(size(batch), size(mine), size(shared)),
             right.values.reshape(size(batch), size(shared), right.domain.size(theirs)),
         )
-        domain = Domain({**left.domain.project(batch + mine).sizes, **right.domain.project(theirs).sizes})
+        domain = Domain(
+            {**left.domain.project(batch + mine).sizes, **right.domain.project(theirs).sizes}
+        )
         return Factor(domain, product.reshape(domain.shape))
 
     def _aligned(self, domain: Domain) -> Floats:

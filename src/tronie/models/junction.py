@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -62,9 +61,13 @@ class JunctionTree:
     @property
     def homes(self) -> dict[str, int]:
         """Column -> its clique nearest to the root."""
-        return {
-            column: i for i in range(len(self.cliques)) for column in self.new_columns(i)
-        }
+        return {column: i for i in range(len(self.cliques)) for column in self.new_columns(i)}
+
+    def smallest_with(self, columns: Iterable[str]) -> int:
+        """The clique with the smallest table that contains some columns."""
+        wanted = set(columns)
+        containing = [i for i, clique in enumerate(self.cliques) if wanted.issubset(clique)]
+        return min(containing, key=lambda i: self.domain.size(self.cliques[i]))
 
     def separator(self, i: int) -> Clique:
         """Columns that a clique shares with its parent, in the order of both."""
@@ -102,7 +105,7 @@ def junction_tree(
     if cells > max_cells:
         raise DomainTooLarge(
             f"the model's tables would have {cells:,} cells; the limit is {max_cells:,}.",
-            "Use fewer or smaller cliques, merge values of the largest columns, or raise the limit.",
+            "Use fewer or smaller cliques, or merge values of the largest columns.",
         )
     return _hang(domain, elimination, maximal)
 

@@ -116,6 +116,8 @@ def _direction(here: Evaluation, memory: list[_Pair]) -> Floats:
 def _search(objective: Objective, here: Evaluation, direction: Floats) -> Evaluation | None:
     """The first step along a direction, shortened each time, that decreases enough."""
     slope = dot(here.gradient, direction)
+    if not slope < 0:
+        return None
     length = 1.0
     for _ in range(TRIALS):
         there = objective(here.point + length * direction)

@@ -23,7 +23,8 @@ class Marginal:
         sd: Standard deviation of each cell's noise, positive; broadcast to the values' shape.
 
     Raises:
-        SchemaError: If axes and columns differ, or a number is not finite, or an sd not positive.
+        SchemaError: If axes and columns differ, the noise does not fit the counts, or a number is not
+            finite, or an sd not positive.
 
     >>> Marginal(("sex",), np.array([10.0, -1.0]), np.array(2.0)).sd.tolist()
     [2.0, 2.0]
@@ -35,20 +36,26 @@ class Marginal:
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values, dtype=np.float64)
-        sd = np.asarray(self.sd, dtype=np.float64)
         columns = len(self.clique)
         if not columns or columns != len(set(self.clique)) or columns != values.ndim:
             raise SchemaError(
                 f"a marginal of columns {self.clique} has {values.ndim} axes.",
                 "Give one axis per column, and name each column once.",
             )
+        try:
+            sd = np.broadcast_to(np.asarray(self.sd, dtype=np.float64), values.shape)
+        except ValueError as error:
+            raise SchemaError(
+                f"the noise of a marginal of columns {self.clique} has another shape than its counts.",
+                "Give one standard deviation, or one per cell.",
+            ) from error
         if not (np.isfinite(values).all() and np.isfinite(sd).all() and (sd > 0).all()):
             raise SchemaError(
                 f"the marginal of columns {self.clique} has counts or noise that are no numbers.",
                 "Counts must be finite, standard deviations positive and finite.",
             )
         object.__setattr__(self, "values", values)
-        object.__setattr__(self, "sd", np.broadcast_to(sd, values.shape))
+        object.__setattr__(self, "sd", sd)
 
     def reorder(self, columns: Clique) -> Marginal:
         """The same marginal with its axes in another order."""

@@ -88,9 +88,7 @@ class MarkovRandomField:
         """
         return self.marginals([tuple(columns)], max_cells=max_cells)[0]
 
-    def marginals(
-        self, cliques: Iterable[Clique], *, max_cells: int = MAX_TABLE
-    ) -> list[Factor]:
+    def marginals(self, cliques: Iterable[Clique], *, max_cells: int = MAX_TABLE) -> list[Factor]:
         """Expected counts of several sets of columns, sharing what they have in common.
 
         Raises:
@@ -177,7 +175,7 @@ class MarkovRandomField:
         if not (math.isfinite(stored.total) and stored.total > 0):
             raise _corrupt("its number of rows is not positive")
         names = [f"belief.{i}" for i in range(len(tree.cliques))]
-        if set(names) != arrays.keys():
+        if sorted(names) != sorted(arrays):
             raise _corrupt("tables are missing, or there are too many")
         beliefs = tuple(np.array(arrays[name], dtype=np.float64) for name in names)
         model = cls(tree, stored.total, beliefs, stored.convergence)

@@ -1,18 +1,21 @@
-"""Noisy marginals as one consistent set of tables, and the functions that they span."""
+"""The tables that were measured, how they overlap, and the functions that they span."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tronie.models.junction import JunctionTree
 from tronie.models.marginal import Marginal
 from tronie.models.propagation import spread
-from tronie.schema.domain import Clique, Domain
+from tronie.schema.domain import Clique
 from tronie.schema.grid import Floats, Ints
+
+_Set: TypeAlias = frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +46,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sums:
+class _Way:
     """One way to sum tables to smaller ones: each table to at most one of those that it contains.
 
     Attributes:
@@ -59,7 +62,7 @@ class _Sums:
 
     def sums(self, flat: Floats) -> Floats:
         """Sum of each group's cells."""
-        return np.bincount(self.groups, flat[: len(self.groups)], minlength=len(self.shares))
+        return weighted_count(self.groups, flat[: len(self.groups)], len(self.shares))
 
 
 class Blocks:
@@ -79,7 +82,6 @@ class Blocks:
     """
 
     def __init__(self, tree: JunctionTree, cliques: Iterable[Clique]) -> None:
-        self._domain = tree.domain
         within = _containments(cliques)
         self.blocks = _lay_out(tree, within)
         self.size = self.blocks[-1].cells.stop if self.blocks else 0
@@ -90,7 +92,7 @@ class Blocks:
         padded = np.append(flat, 0.0)
         for way in self._ways:
             means = way.sums(flat) * way.shares
-            padded += np.bincount(way.targets, means, minlength=self.size + 1)
+            padded += weighted_count(way.targets, means, self.size + 1)
         return self.purified(padded[:-1])
 
     def purified(self, flat: Floats) -> Floats:
@@ -123,16 +125,17 @@ class Blocks:
         weighted = np.append(values / variances, 0.0)
         for way in self._ways:
             weights = 1 / way.sums(variances)
-            precision += np.bincount(way.targets, weights, minlength=self.size + 1)
-            weighted += np.bincount(
-                way.targets, weights * way.sums(values), minlength=self.size + 1
-            )
+            precision += weighted_count(way.targets, weights, self.size + 1)
+            weighted += weighted_count(way.targets, weights * way.sums(values), self.size + 1)
         return weighted[:-1] / precision[:-1], 1 / precision[:-1]
 
     def constant(self, total: float) -> Floats:
         """Each table uniform, with a given sum."""
         return np.concatenate(
-            [np.empty(0), *(np.full(b.shape, total / np.prod(b.shape)).ravel() for b in self.blocks)]
+            [
+                np.empty(0),
+                *(np.full(math.prod(b.shape), total / math.prod(b.shape)) for b in self.blocks),
+            ]
         )
 
     def flatten(self, marginals: Sequence[Marginal]) -> tuple[Floats, Floats]:
@@ -157,87 +160,80 @@ class Blocks:
         flat = np.empty(self.size)
         for block in self.blocks:
             host = block.host.view(flat) if block.host else tables[block.clique]
-            np.sum(host, axis=block.dropped, out=block.view(flat))
+            np.add.reduce(host, axis=block.dropped, out=block.view(flat))
         return flat
 
 
-def _containments(cliques: Iterable[Clique]) -> dict[frozenset[str], list[frozenset[str]]]:
+def weighted_count(places: Ints, weights: Floats, size: int) -> Floats:
+    """Sum of the weights at each place, shape (size,)."""
+    return np.bincount(places, weights, minlength=size).astype(np.float64, copy=False)
+
+
+def _containments(cliques: Iterable[Clique]) -> dict[_Set, list[_Set]]:
     """Each set of columns, closed under intersection -> those strictly within; the fullest first."""
-    known = {frozenset(clique) for clique in cliques}
-    fresh = known
+    known: set[_Set] = set()
+    holding: dict[str, list[_Set]] = {}
+    fresh = {frozenset(clique) for clique in cliques}
     while fresh:
-        fresh = {one & two for one in fresh for two in known} - known - {frozenset[str]()}
-        known = known | fresh
-    ordered = sorted(known, key=lambda columns: (-len(columns), sorted(columns)))
-    within = {columns: [other for other in ordered if other < columns] for columns in ordered}
+        known |= fresh
+        for one in fresh:
+            for column in one:
+                holding.setdefault(column, []).append(one)
+        overlaps = {one & two for one in fresh for column in one for two in holding[column]}
+        fresh = overlaps - known
+    within: dict[_Set, list[_Set]] = {}
+    for one in sorted(known, key=sorted):
+        parts = {two for column in one for two in holding[column] if two < one}
+        within[one] = sorted(parts, key=lambda part: (-len(part), sorted(part)))
     return dict(sorted(within.items(), key=lambda item: -len(item[1])))
 
 
-def _lay_out(
-    tree: JunctionTree, within: dict[frozenset[str], list[frozenset[str]]]
-) -> list[Block]:
+def _lay_out(tree: JunctionTree, within: Mapping[_Set, Sequence[_Set]]) -> list[Block]:
     domain = tree.domain
-    hosts: dict[frozenset[str], frozenset[str]] = {}
+    hosts: dict[_Set, _Set] = {}
     for columns, parts in within.items():
         for part in parts:
             if part not in hosts or domain.size(columns) < domain.size(hosts[part]):
                 hosts[part] = columns
-    blocks: dict[frozenset[str], Block] = {}
+    blocks: dict[_Set, Block] = {}
     start = 0
     for columns in within:
         host = blocks[hosts[columns]] if columns in hosts else None
-        clique = host.clique if host else smallest_clique(tree, columns)
+        clique = host.clique if host else tree.smallest_with(columns)
         over = host.columns if host else tree.cliques[clique]
         mine = tuple(column for column in over if column in columns)
-        stop = start + domain.size(mine)
-        blocks[columns] = Block(
-            columns=mine,
-            shape=domain.project(mine).shape,
-            cells=slice(start, stop),
-            clique=clique,
-            host=host,
-            above=spread(domain, mine, over),
-            dropped=tuple(axis for axis, column in enumerate(over) if column not in columns),
-        )
-        start = stop
+        cells = slice(start, start := start + domain.size(mine))
+        dropped = tuple(axis for axis, column in enumerate(over) if column not in columns)
+        shape, above = domain.project(mine).shape, spread(domain, mine, over)
+        blocks[columns] = Block(mine, shape, cells, clique, host, above, dropped)
     return list(blocks.values())
 
 
-def _ways(
-    blocks: Sequence[Block], within: dict[frozenset[str], list[frozenset[str]]]
-) -> list[_Sums]:
+def _ways(blocks: Sequence[Block], within: Mapping[_Set, Sequence[_Set]]) -> list[_Way]:
     """Sums to the first table within each, to the second, and so on; to the total where none is."""
-    places = {frozenset(block.columns): block for block in blocks}
-    most = max((len(parts) for parts in within.values()), default=0)
-    ways: list[_Sums] = []
-    for k in range(max(most, 1)):
-        groups: list[NDArray[np.int64]] = []
-        targets: list[NDArray[np.int64]] = []
-        shares: list[Floats] = []
-        count = 0
-        for columns, parts in within.items():
-            if k >= max(len(parts), 1):
-                break
-            block = places[columns]
-            part = places[parts[k]] if parts else None
-            into = part.columns if part else ()
-            sizes = [n if c in into else 1 for c, n in zip(block.columns, block.shape, strict=True)]
-            cells = int(np.prod(sizes))
-            numbers = np.arange(count, count + cells).reshape(sizes)
-            groups.append(np.broadcast_to(numbers, block.shape).ravel())
-            first = part.cells.start if part else blocks[-1].cells.stop
-            targets.append(np.arange(first, first + cells))
-            shares.append(np.full(cells, cells / np.prod(block.shape)))
-            count += cells
-        if groups:
-            ways.append(
-                _Sums(np.concatenate(groups), np.concatenate(targets), np.concatenate(shares))
-            )
-    return ways
+    starts = {frozenset(block.columns): block.cells.start for block in blocks}
+    starts[frozenset()] = blocks[-1].cells.stop if blocks else 0
+    targets = [within[frozenset(block.columns)] or [frozenset[str]()] for block in blocks]
+    return [
+        _way(
+            [(b, parts[k]) for b, parts in zip(blocks, targets, strict=True) if k < len(parts)],
+            starts,
+        )
+        for k in range(max(map(len, targets), default=0))
+    ]
 
 
-def smallest_clique(tree: JunctionTree, columns: Iterable[str]) -> int:
-    """The clique with the smallest table that contains some columns."""
-    wanted = set(columns)
-    containing = [i for i, clique in enumerate(tree.cliques) if wanted <= set(clique)]
-    return min(containing, key=lambda i: tree.domain.size(tree.cliques[i]))
+def _way(pairs: Sequence[tuple[Block, _Set]], starts: Mapping[_Set, int]) -> _Way:
+    groups: list[Ints] = []
+    targets: list[Ints] = []
+    shares: list[Floats] = []
+    count = 0
+    for block, part in pairs:
+        kept = [n if c in part else 1 for c, n in zip(block.columns, block.shape, strict=True)]
+        cells = math.prod(kept)
+        numbers = np.arange(count, count + cells).reshape(kept)
+        groups.append(np.broadcast_to(numbers, block.shape).ravel())
+        targets.append(np.arange(starts[part], starts[part] + cells))
+        shares.append(np.full(cells, cells / math.prod(block.shape)))
+        count += cells
+    return _Way(np.concatenate(groups), np.concatenate(targets), np.concatenate(shares))

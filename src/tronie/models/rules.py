@@ -12,10 +12,11 @@ from tronie.models.expansion import Axis, Ranking, code_spans, next_point
 from tronie.models.factor import Factor
 from tronie.schema.columns import Value
 from tronie.schema.constraints import Function, Impossible, Order, Range
-from tronie.schema.domain import Domain
+from tronie.schema.domain import Clique, Domain
 from tronie.schema.grid import Coding, Grid
 from tronie.schema.points import Region, axis, function_points, region
 from tronie.schema.schema import Schema
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -43,6 +44,12 @@ class Rules:
             {name: Axis(*axis(c)) for name, c in schema.modelled.items() if name in compared},
         )
 
+    @property
+    def cliques(self) -> list[Clique]:
+        """The columns that each rule ties together in the model."""
+        chains = [(chain[0].low, chain[-1].high) for chain in _chains(self.rankings)]
+        return [tuple(parts) for parts in self.impossible] + chains
+
     def barriers(self, column: str) -> list[int]:
         """Lattice points before which a code of an ordered column must end."""
         named = [parts[column] for parts in self.impossible if column in parts]
@@ -62,9 +69,7 @@ class Rules:
             {column: self._codes_within(codings[column], part) for column, part in parts.items()}
             for parts in self.impossible
         ]
-        comparisons = [
-            _room(chain, self.axes, codings) for chain in _chains(self.rankings)
-        ]
+        comparisons = [_room(chain, self.axes, codings) for chain in _chains(self.rankings)]
         return tuple([_forbid(masks) for masks in combinations] + comparisons)
 
     @staticmethod

@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tronie.errors import InputError
 from tronie.models.markov import MarkovRandomField
-from tronie.models.systematic import draw_within
+from tronie.models.systematic import Codes, Labels, draw_column
 from tronie.schema.domain import Clique, Domain
-from tronie.schema.grid import Floats, Ints
-
-Codes: TypeAlias = NDArray[np.unsignedinteger[Any]]
+from tronie.schema.grid import Floats
 
 BLOCK = 2**18
 """Rows that are drawn at once; more are drawn in several independent blocks of equal size."""
 
-KEYS = 3
+KEYS = 5
 """Other columns that a column is balanced against, within each cell of those it depends on."""
 
 
@@ -47,7 +45,7 @@ def sample(
     model: MarkovRandomField,
     n: int,
     rng: np.random.Generator,
-    given: Mapping[str, NDArray[np.bool_]] | None = None,
+    given: Mapping[str, NDArray[Any]] | None = None,
 ) -> dict[str, Codes]:
     """Draw rows whose marginals are closer to the model's than those of independent rows.
 
@@ -59,13 +57,15 @@ def sample(
         model: The joint distribution.
         n: Number of rows.
         rng: Source of randomness; equal states give equal rows.
-        given: Column -> which of its codes are allowed; rows are drawn from the model given that.
+        given: Column -> evidence about its codes, as in `MarkovRandomField.condition`; rows are drawn
+            from the model given that.
 
     Returns:
         Column -> codes, shape (n,), in the smallest unsigned integer type that holds them.
 
     Raises:
         ConditionError: If no row of the model satisfies the condition.
+        InputError: If the number of rows is negative.
 
     >>> from tronie.models.junction import junction_tree
     >>> tree = junction_tree(Domain({"a": 2}), [])
@@ -74,16 +74,14 @@ def sample(
     750
     """
     blocks = list(sample_blocks(model, n, rng, given))
-    return {
-        column: np.concatenate([block[column] for block in blocks]) for column in model.domain
-    }
+    return {column: np.concatenate([block[column] for block in blocks]) for column in model.domain}
 
 
 def sample_blocks(
     model: MarkovRandomField,
     n: int,
     rng: np.random.Generator,
-    given: Mapping[str, NDArray[np.bool_]] | None = None,
+    given: Mapping[str, NDArray[Any]] | None = None,
 ) -> Iterator[dict[str, Codes]]:
     """Like `sample`, but a block of at most `BLOCK` rows at a time, in constant memory."""
     if n < 0:
@@ -126,11 +124,11 @@ def _draw(
     domain: Domain, steps: Sequence[_Step], rows: int, rng: np.random.Generator
 ) -> dict[str, Codes]:
     """One block of rows, in random order."""
+    labels = Labels(rows, rng)
     drawn: dict[str, Codes] = {}
     for step in steps:
         parents = [(drawn[column], domain[column]) for column in step.parents]
         keys = [(drawn[column], domain[column]) for column in step.keys]
-        codes = draw_within(parents, keys, step.cumulative, rows, rng)
-        drawn[step.column] = codes
+        drawn[step.column] = draw_column(parents, keys, step.cumulative, labels, rng)
     order = rng.permutation(rows)
     return {column: drawn[column][order] for column in domain}

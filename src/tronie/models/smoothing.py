@@ -35,7 +35,9 @@ def smooth(counts: Floats, variances: Floats, widths: NDArray[np.int64], total: 
     Source: wavelet shrinkage by posterior means, as in Kolaczyk 1999; prior weights measured on numeric
     columns (benchmarks/numeric_bins.py).
 
-    >>> smooth(np.array([40.0, 2.0, -3.0, 1.0]), np.full(4, 9.0), np.ones(4, int), 40.0).round().tolist()
+    >>> smooth(
+    ...     np.array([40.0, 2.0, -3.0, 1.0]), np.full(4, 9.0), np.ones(4, int), 40.0
+    ... ).round().tolist()
     [40.0, 0.0, 0.0, 0.0]
     """
     cells = len(counts)

@@ -1,8 +1,9 @@
-"""Systematic sampling of one column within the cells of others, balanced over more."""
+"""Systematic sampling of one column within the cells of others."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,90 +11,189 @@ from numpy.typing import NDArray
 
 from tronie.schema.grid import Floats, Ints
 
-Axis: TypeAlias = tuple[NDArray[np.unsignedinteger[Any]], int]
-"""Codes of a drawn column, and their number."""
+Codes: TypeAlias = NDArray[np.unsignedinteger[Any]]
 
-GOLDEN = 2 / (1 + 5**0.5)
-"""The fraction whose multiples spread most evenly modulo 1."""
+Axis: TypeAlias = tuple[Codes, int]
+"""Codes of a drawn column, and how many there can be."""
 
-SPREADS = tuple(float(x) for x in np.sqrt([2.0, 3.0, 5.0, 7.0, 11.0, 13.0, 17.0, 19.0]) % 1)
+SLOPES = (
+    0.369306393762915,
+    0.580123449734643,
+    0.703257409548814,
+    0.720465053408525,
+    0.638516480713450,
+    0.566352173265570,
+    0.410046195535937,
+    0.270690632574555,
+    0.694069000494829,
+    0.617851130197758,
+    0.767591879243998,
+    0.609250984251476,
+)
+"""Fractions whose multiples modulo 1 spread evenly, and so do those of any two together.
+
+Quadratic irrationals. For each slope a, h times the distance of ``h a`` from the integers is at least
+0.23 (the golden section has the largest possible, 0.38); for each two, ``h k`` times the distance of
+``h a + k b`` is at least 0.005 for h, k up to 24.
+"""
 
 KEY_BITS = 63
+"""Bits of a sort key."""
+
+CHUNK = 2**18
+"""Cells of a table that are worked on at once."""
 
 
-def draw_within(
+class Labels:
+    """An order of rows that breaks ties.
+
+    Columns that are drawn with the same order and different slopes are balanced against one another;
+    there are as many of those as slopes, and then a new order is needed.
+
+    Args:
+        rows: Number of rows.
+        rng: Source of randomness.
+    """
+
+    def __init__(self, rows: int, rng: np.random.Generator) -> None:
+        self._rng, self._uses = rng, 0
+        self.rows = rows
+        self.of_rows = self.to_rows = np.arange(rows)
+
+    def next_slope(self) -> float:
+        """A slope that no column was drawn with since the last change of order."""
+        turn = self._uses % len(SLOPES)
+        if self._uses and turn == 0:
+            self.to_rows = self._rng.permutation(self.rows)
+            self.of_rows = np.empty_like(self.to_rows)
+            self.of_rows[self.to_rows] = np.arange(self.rows)
+        self._uses += 1
+        return SLOPES[turn]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Order:
+    """Rows, sorted by the cell of their parents.
+
+    Attributes:
+        rows: Numbers of the rows.
+        cells: The cells that have rows, ascending.
+        counts: How many each has.
+    """
+
+    rows: Ints
+    cells: Ints
+    counts: Ints
+
+
+def draw_column(
     parents: Sequence[Axis],
     keys: Sequence[Axis],
     cumulative: Floats,
-    rows: int,
+    labels: Labels,
     rng: np.random.Generator,
-) -> NDArray[np.unsignedinteger[Any]]:
-    """Draw one column's codes."""
-    shape = tuple(size for _, size in parents)
-    order, counts = _sorted(parents, keys, cumulative.shape[0], rows)
-    cells = np.flatnonzero(counts)
-    counts = counts[cells]
-    starts = np.cumsum(counts) - counts
-    offsets = _offsets(shape, cells, rng.random())
-    quotas = np.floor(cumulative[cells] * counts[:, None] + offsets[:, None]).astype(np.int64)
-    np.minimum(quotas, counts[:, None], out=quotas)
-    quotas[:, -1] = counts
-    quotas[:, 1:] -= quotas[:, :-1].copy()
-    dtype = np.min_scalar_type(cumulative.shape[1] - 1)
-    ranked = np.repeat(np.tile(np.arange(cumulative.shape[1], dtype=dtype), len(cells)), quotas.ravel())
-    ranks = _ranks(counts, starts, rng.random(len(counts)))
-    codes = np.empty(rows, dtype)
-    codes[order] = ranked[ranks]
+) -> Codes:
+    """Draw one column's codes given others', with counts as even as whole numbers can be.
+
+    Within each cell of the parents, rows are sorted by the keys and numbered; a rank-1 lattice spreads
+    each stretch of them over all ranks, and ranks are cut into codes in proportion to their
+    probabilities. So each code's count is right to less than one in each cell, and nearly so for
+    each value of the keys. The roundings of different cells are spread evenly, too.
+
+    Args:
+        parents: Columns that the probabilities depend on.
+        keys: Other columns to balance against, the most important first; those beyond what fits a
+            sort key are left out.
+        cumulative: Cumulative probabilities of the codes in each cell of the parents, shape
+            (cells, codes); the last one is 1.
+        labels: The order that breaks ties.
+        rng: Source of randomness; every row's code has the given probabilities.
+
+    Returns:
+        Codes, shape (rows,), in the smallest unsigned integer type.
+
+    Source: L'Ecuyer, Lecot, Tuffin 2008 (array-RQMC) for sorting and stratifying; Madow 1949 for
+    systematic sampling.
+    """
+    slope = labels.next_slope()
+    order = _sort(parents, keys, len(cumulative), labels)
+    offsets = _offsets([size for _, size in parents], order.cells, rng.random())
+    ranked = _cut(cumulative, order, offsets)
+    codes = np.empty(labels.rows, ranked.dtype)
+    codes[order.rows] = ranked[_ranks(order.counts, slope, rng.random(len(order.counts)))]
     return codes
 
 
-def _sorted(parents, keys, cells, rows):
-    bits = max(rows - 1, 1).bit_length()
-    key = np.zeros(rows, np.int64)
+def _sort(parents: Sequence[Axis], keys: Sequence[Axis], cells: int, labels: Labels) -> _Order:
+    """Sort by parents, keys and labels, all packed into one integer."""
+    bits = max(labels.rows - 1, 1).bit_length()
+    packed = np.zeros(labels.rows, np.int64)
     for codes, size in parents:
-        key *= size
-        key += codes
-    counts = np.bincount(key, minlength=cells)
+        packed *= size
+        packed += codes
+    counts = np.bincount(packed, minlength=cells)
     room = (1 << (KEY_BITS - bits)) // cells
     for codes, size in keys:
-        if room < size:
-            break
-        room //= size
-        key *= size
-        key += codes
-    key <<= bits
-    key |= np.arange(rows)
-    key.sort()
-    key &= (1 << bits) - 1
-    return key, counts
+        if room >= size:
+            room //= size
+            packed *= size
+            packed += codes
+    packed <<= bits
+    packed |= labels.of_rows
+    packed.sort()
+    packed &= (1 << bits) - 1
+    occupied = np.flatnonzero(counts)
+    return _Order(labels.to_rows[packed], occupied, counts[occupied])
 
 
-def _offsets(shape, cells, shift):
-    out = np.full(len(cells), shift)
-    for codes, spread in zip(np.unravel_index(cells, shape) if shape else (), SPREADS):
-        out += codes * spread
-    return out % 1.0
+def _offsets(sizes: Sequence[int], cells: Ints, shift: float) -> Floats:
+    """Where rounding starts in each cell, in [0, 1): evenly spread along each of the parents."""
+    offsets = np.full(len(cells), shift)
+    rest = cells
+    for i, size in enumerate(reversed(sizes)):
+        rest, codes = np.divmod(rest, size)
+        offsets += codes * SLOPES[i % len(SLOPES)]
+    return offsets % 1.0
 
 
-def _ranks(counts: Ints, starts: Ints, shifts: Floats) -> Ints:
+def _cut(step: Floats, order: _Order, offsets: Floats) -> Codes:
+    """Codes by rank, cell after cell: each as often as its probability says, rounded."""
+    size = step.shape[1]
+    codes = np.arange(size, dtype=np.min_scalar_type(size - 1))
+    ranked = np.empty(order.counts.sum(), codes.dtype)
+    start, few = 0, max(CHUNK // size, 1)
+    for i in range(0, len(order.cells), few):
+        counts = order.counts[i : i + few, None]
+        upto = step[order.cells[i : i + few]] * counts + offsets[i : i + few, None]
+        whole = np.minimum(upto.astype(np.int64), counts)
+        whole[:, -1] = counts[:, 0]
+        quotas = np.diff(whole, axis=1, prepend=0)
+        part = np.repeat(np.broadcast_to(codes, quotas.shape).ravel(), quotas.ravel())
+        ranked[start : (start := start + len(part))] = part
+    return ranked
+
+
+def _ranks(counts: Ints, slope: float, shifts: Floats) -> Ints:
+    """For each row, cell after cell, its place in its cell's ranks: a rank-1 lattice."""
     sizes, which = np.unique(counts, return_inverse=True)
-    strides = _strides(sizes)[which]
+    strides = _strides(sizes, slope)[which]
+    starts = np.cumsum(counts) - counts
     first = (shifts * counts).astype(np.int64)
-    ranks = np.arange(int(counts.sum())) - np.repeat(starts, counts)
+    ranks: Ints = np.arange(int(counts.sum())) - np.repeat(starts, counts)
     ranks *= np.repeat(strides, counts)
     ranks += np.repeat(first, counts)
     ranks %= np.repeat(counts, counts)
-    ranks += np.repeat(starts, counts)
-    return ranks
+    return ranks + np.repeat(starts, counts)
 
 
-def _strides(sizes: Ints) -> Ints:
-    ideal = sizes * GOLDEN
+def _strides(sizes: Ints, slope: float) -> Ints:
+    """For each size, the number nearest to the slope times it that has no divisor in common."""
+    ideal = np.rint(sizes * slope).astype(np.int64)
     strides = np.zeros_like(sizes)
-    for distance in range(64):
-        for guess in (np.floor(ideal).astype(np.int64) - distance, np.floor(ideal).astype(np.int64) + 1 + distance):
+    distance = 0
+    while not strides.all():
+        for guess in (ideal + distance, ideal - distance):
             fits = (strides == 0) & (guess > 0) & (np.gcd(guess, sizes) == 1)
             strides[fits] = guess[fits]
-        if strides.all():
-            break
+        distance += 1
     return strides

@@ -31,7 +31,7 @@ from tronie.schema.schema import PrivacyUnit
 FORMAT = 1
 """Format of certificates that this version writes and reads."""
 
-Noise: TypeAlias = Literal["operating system entropy, discrete", "INSECURE"]
+NoiseLabel: TypeAlias = Literal["operating system entropy, discrete", "INSECURE"]
 
 NOT_COVERED = (
     "Side channels: duration, memory use, errors and logs of the run, seen by whoever ran it.",
@@ -130,7 +130,7 @@ class Certificate(_Part):
     claim: Claim
     events: tuple[Event, ...]
     public: tuple[PublicFact, ...]
-    noise: Noise
+    noise: NoiseLabel
     not_covered: tuple[str, ...] = NOT_COVERED
     versions: dict[str, str]
     digest: str = ""
@@ -145,7 +145,7 @@ class Certificate(_Part):
         unit: PrivacyUnit,
         events: Sequence[Event],
         public: Iterable[tuple[str, str]],
-        noise: Noise,
+        noise: NoiseLabel,
     ) -> Self:
         """Certify a release that has ended.
 

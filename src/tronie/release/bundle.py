@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from tronie.errors import BundleError, InputError
 from tronie.files import atomic_path
 from tronie.models.markov import MarkovRandomField
 from tronie.privacy.certificate import Certificate
+from tronie.schema.columns import Identifier
 from tronie.schema.grid import Coding, Grid
 from tronie.schema.schema import Schema
 
@@ -53,7 +56,9 @@ def write_bundle(model: Model, path: Path) -> Path:
     """
     from safetensors.numpy import save
 
-    arrays = {f"field.{name}": array for name, array in model.field.to_arrays().items()}
+    arrays: dict[str, NDArray[Any]] = {
+        f"field.{name}": array for name, array in model.field.to_arrays().items()
+    }
     for number, coding in enumerate(model.codings.values()):
         arrays[f"coding.{number}.edges"] = coding.grid.edges
         arrays[f"coding.{number}.groups"] = coding.groups
@@ -61,6 +66,7 @@ def write_bundle(model: Model, path: Path) -> Path:
     manifest = {
         "tronie": FORMAT,
         "field": model.field.structure(),
+        "column_errors": dict(model.column_errors),
         "codings": [
             {"column": name, "other": coding.grid.other, "null": coding.grid.null}
             for name, coding in model.codings.items()
@@ -92,7 +98,15 @@ def read_bundle(path: Path) -> Model:
     contents = _members(path)
     try:
         return _assemble(contents)
-    except (BundleError, KeyError, TypeError, ValueError, IndexError, InputError) as error:
+    except (
+        InputError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         what = error.what if isinstance(error, BundleError) else f"{path.name} is corrupt."
         remedy = error.remedy if isinstance(error, BundleError) else "Write the model again."
         raise BundleError(what, remedy) from None
@@ -116,7 +130,7 @@ def _members(path: Path) -> Mapping[str, bytes]:
             return {name: archive.read(name) for name in _MEMBERS}
     except FileNotFoundError:
         raise BundleError(f"there is no file {path}.", "Check the path.") from None
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError):
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError):
         raise BundleError(
             f"{path.name} is not a tronie model, or is damaged.",
             "Choose a file that `tronie fit` wrote.",
@@ -153,6 +167,7 @@ def _assemble(contents: Mapping[str, bytes]) -> Model:
         _types(contents["types.arrow"]),
         codings,
         field,
+        {name: float(error) for name, error in manifest["column_errors"].items()},
         Certificate.from_json(contents["certificate.json"].decode()),
         json.loads(contents["plan.json"]),
     )
@@ -173,14 +188,16 @@ def _coding(arrays: Mapping[str, Any], number: int, entry: Mapping[str, Any]) ->
     edges, groups, weights = (
         arrays[f"coding.{number}.{part}"] for part in ("edges", "groups", "weights")
     )
-    grid = Grid(edges.astype(np.int64), bool(entry["other"]), bool(entry["null"]))
-    coding = Coding(grid, groups.astype(np.int64), weights.astype(np.float64))
+    grid = Grid(edges, bool(entry["other"]), bool(entry["null"]))
+    coding = Coding(grid, groups, weights)
+    used = np.unique(groups)
     sound = (
-        edges.ndim == 1
+        (edges.dtype, groups.dtype, weights.dtype) == (np.int64, np.int64, np.float64)
+        and edges.ndim == 1
         and edges[0] == 0
         and (np.diff(grid.edges) > 0).all()
         and coding.groups.shape == coding.weights.shape == (grid.size,)
-        and set(coding.groups.tolist()) == set(range(coding.size))
+        and (used == np.arange(len(used))).all()
         and np.isfinite(coding.weights).all()
         and (coding.weights >= 0).all()
     )
@@ -192,11 +209,26 @@ def _coding(arrays: Mapping[str, Any], number: int, entry: Mapping[str, Any]) ->
 def _require_consistent(model: Model) -> None:
     """Refuse a file whose parts do not belong together."""
     sizes = {name: coding.size for name, coding in model.codings.items()}
-    lattices = {name: column.points for name, column in model.schema.modelled.items()}
-    columns = model.schema.columns
+    grids = {name: _shape(coding.grid) for name, coding in model.codings.items()}
+    lattices = {name: _shape(Grid.of(column, 1)) for name, column in model.schema.modelled.items()}
     if (
         sizes != dict(model.field.domain.sizes)
-        or {name: coding.grid.points for name, coding in model.codings.items()} != lattices
-        or any(field.name not in columns for field in model.types)
+        or grids != lattices
+        or not all(_writable(model.schema, field.name, field.type) for field in model.types)
+        or any(not 0 <= step["share"] <= 1 for step in model.plan["steps"])
     ):
         raise ValueError
+
+
+def _shape(grid: Grid) -> tuple[int, bool, bool]:
+    return grid.points, grid.other, grid.null
+
+
+def _writable(schema: Schema, name: str, kind: pa.DataType) -> bool:
+    """Whether a column of the synthetic table can be made, in the type that is promised."""
+    from tronie.release.model import is_dropped
+    from tronie.tables.codec import output_type
+
+    column = schema.columns[name]
+    known = isinstance(column, Identifier) or name in {**schema.modelled, **schema.derived}
+    return known and not is_dropped(column) and output_type(column, kind) == kind

@@ -13,8 +13,8 @@ from tronie.measure.records import Records
 from tronie.privacy.budget import DEFAULT_DELTA, Budget
 from tronie.privacy.certificate import Certificate
 from tronie.privacy.ledger import Ledger, Reservation
+from tronie.release.drafting import draft
 from tronie.release.model import Model, is_dropped
-from tronie.schema.draft import Field, draft
 from tronie.schema.schema import Schema
 from tronie.synth.discover import planned_keys
 from tronie.synth.method import Fitted
@@ -99,7 +99,7 @@ def fit(
         BudgetExceeded: If the ledger's cap forbids the release; nothing was spent.
     """
     rows = open_source(source, table=table)
-    facts = _public_facts(source, rows, schema, discover=discover)
+    facts = _public_facts(source, rows, schema, table=table, discover=discover)
     budget = Budget(epsilon, delta)
     chosen = method_named(method)
     plan = chosen.plan(facts, budget)
@@ -126,7 +126,12 @@ def fit(
 
 
 def _public_facts(
-    source: Any, rows: Source, schema: Schema | str | Path | None, *, discover: bool
+    source: Any,
+    rows: Source,
+    schema: Schema | str | Path | None,
+    *,
+    table: str | None,
+    discover: bool,
 ) -> Schema:
     """The schema, checked against the table's column names and types; no row is read."""
     if schema is None:
@@ -136,7 +141,7 @@ def _public_facts(
                 "Draft one with `tronie schema FILE`, or find bounds and categories privately "
                 "with --discover.",
             )
-        schema = drafted(source, rows)
+        schema = draft(source, table=table)
     facts = schema if isinstance(schema, Schema) else Schema.read(schema)
     facts.require_supported()
     unknown = facts.unknowns()
@@ -147,13 +152,6 @@ def _public_facts(
         )
     check_types(facts, rows.schema)
     return facts
-
-
-def drafted(source: Any, rows: Source, name: str | None = None) -> Schema:
-    """A schema from a table's column names and types."""
-    named = name or (Path(source).stem if isinstance(source, str | Path) else "table")
-    fields = [Field(field.name, str(field.type), field.nullable) for field in rows.schema]
-    return draft(fields, named)
 
 
 def _settle(reservation: Reservation, meter: Meter, run: Callable[[], Fitted]) -> Fitted:
@@ -186,6 +184,7 @@ def _model(rows: Source, fitted: Fitted, plan: Plan, meter: Meter, noise: Noise)
         _types(rows.schema, schema),
         fitted.prepared.codings,
         fitted.model,
+        fitted.prepared.column_errors,
         certificate,
         plan.to_dict(),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tronie.errors import ConditionError
+from tronie.errors import ConditionError, InputError
 from tronie.models.evidence import Evidence
 from tronie.models.expansion import expand
 from tronie.models.markov import MarkovRandomField
@@ -26,7 +26,7 @@ from tronie.schema.schema import Schema
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Condition: TypeAlias = Value | None | Sequence[Value | None] | Range
+Condition: TypeAlias = Value | Sequence[Value | None] | Range | None
 """One value, several, or a range; ``None`` is a missing value."""
 
 
@@ -39,6 +39,7 @@ class Model:
         types: Names and Arrow types of the synthetic table, in order.
         codings: Column -> its codes and released histogram.
         field: The joint distribution of the codes.
+        column_errors: Column -> expected total variation of its codes, from noise alone.
         certificate: What the model cost, for anyone to recompute.
         plan: How the budget was split, as plain data.
     """
@@ -47,6 +48,7 @@ class Model:
     types: pa.Schema
     codings: Mapping[str, Coding]
     field: MarkovRandomField
+    column_errors: Mapping[str, float]
     certificate: Certificate
     plan: Mapping[str, Any]
 
@@ -78,10 +80,10 @@ class Model:
 
         Raises:
             ConditionError: If a condition names no modelled column, or cannot be met.
+            InputError: If the number of rows or the seed is negative.
         """
         n = self.rows if n is None else n
-        if n < 0:
-            raise ConditionError(f"cannot draw {n} rows.", "Ask for a number of at least 0.")
+        require_drawable(n, seed)
         rng = np.random.default_rng(seed)
         evidence = self._evidence(given or {})
         likelihood = {name: e.likelihood for name, e in evidence.items()}
@@ -154,10 +156,21 @@ def is_dropped(column: object) -> bool:
     return isinstance(column, Text) or (isinstance(column, Identifier) and column.pattern is None)
 
 
+def require_drawable(n: int | None, seed: int | None) -> None:
+    """Refuse a negative number of rows or seed.
+
+    Raises:
+        InputError: If one of them is negative.
+    """
+    if n is not None and n < 0:
+        raise InputError(f"cannot draw {n} rows.", "Ask for a number of at least 0.")
+    if seed is not None and seed < 0:
+        raise InputError(f"the seed is {seed}.", "Give a number of at least 0.")
+
+
 def _as_values(condition: Condition) -> tuple[Value | None, ...] | Range:
     if isinstance(condition, Range):
         return condition
     if condition is None or isinstance(condition, str | int | float | bool):
         return (condition,)
     return tuple(condition)
-

@@ -9,7 +9,6 @@ import numpy as np
 
 from tronie.privacy.gdp import advantage, tpr_at_fpr
 from tronie.release.model import Model
-from tronie.synth.plan import MEAN_ABSOLUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,10 @@ class ReleaseReport:
     def text(self) -> str:
         """The report as plain text."""
         lines = [self.title, "=" * len(self.title), ""]
-        for heading, facts in (("What is guaranteed", self.claim), ("What it is worth", self.worth)):
+        for heading, facts in (
+            ("What is guaranteed", self.claim),
+            ("What it is worth", self.worth),
+        ):
             lines += [heading, "-" * len(heading)]
             for fact in facts:
                 lines += [f"{fact.name}: {fact.value}", f"    {fact.meaning}"]
@@ -96,7 +98,7 @@ def _claim(model: Model) -> list[Line]:
 
 
 def _worth(model: Model) -> list[Line]:
-    errors = column_errors(model)
+    errors = model.column_errors
     fit = model.field.convergence
     facts = [
         Line(
@@ -106,7 +108,7 @@ def _worth(model: Model) -> list[Line]:
         ),
         Line(
             "columns",
-            f"{len(model.types)} written, {len(model.dropped)} left out"
+            f"{len(model.types.names)} written, {len(model.dropped)} left out"
             + (f" ({', '.join(model.dropped)})" if model.dropped else ""),
             "Free text, and identifiers without a pattern, are left out.",
         ),
@@ -122,26 +124,13 @@ def _worth(model: Model) -> list[Line]:
                 "distribution to be exactly right.",
             )
         )
-    facts.append(
-        Line(
-            "fit",
-            f"{'converged' if fit.converged else 'NOT converged'} (rms {fit.rms:.3f} noise sds)",
-            "How far the model is from the best fit to the noisy numbers, in units of their noise.",
+    if fit is not None:
+        facts.append(
+            Line(
+                "fit",
+                f"{'converged' if fit.converged else 'NOT converged'} (rms {fit.rms:.3f} noise sds)",
+                "How far the model is from the best fit to the noisy numbers, in units of their "
+                "noise.",
+            )
         )
-    )
     return facts
-
-
-def column_errors(model: Model) -> dict[str, float]:
-    """Expected total variation of each column's released histogram, from its noise alone."""
-    noise = {
-        event.columns[0]: event.sigma
-        for event in model.certificate.events
-        if event.kind == "gaussian" and event.query == "marginal" and len(event.columns) == 1
-    }
-    occupied = {n: int(np.count_nonzero(c.weights)) for n, c in model.codings.items()}
-    return {
-        name: min(MEAN_ABSOLUTE * noise[name] * occupied[name] / (2 * model.rows), 1.0)
-        for name in model.codings
-        if name in noise
-    }

@@ -15,6 +15,7 @@ from tronie.schema.columns import Boolean, Category, Identifier, Modelled
 from tronie.schema.grid import Coding, Ints
 from tronie.schema.points import value_of
 from tronie.schema.schema import Schema
+from tronie.tables.arrays import strings
 from tronie.tables.codec import decode
 from tronie.tables.sinks import write_table
 
@@ -54,14 +55,12 @@ class Rows:
         return cls(pa.table(columns, schema=types))
 
     @classmethod
-    def of_marginal(
-        cls, schema: Schema, codings: Mapping[str, Coding], marginal: Factor
-    ) -> Rows:
+    def of_marginal(cls, schema: Schema, codings: Mapping[str, Coding], marginal: Factor) -> Rows:
         """One row per cell: a label for each column, and the expected number of rows."""
         labels = [code_labels(schema.modelled[name], codings[name]) for name in marginal.columns]
-        cells = np.indices(marginal.domain.shape).reshape(len(labels), -1)
+        cells = np.indices(marginal.domain.shape).reshape(len(labels), -1).tolist()
         columns = {
-            name: pa.array(names).take(pa.array(index))
+            name: strings([names[code] for code in index])
             for name, names, index in zip(marginal.columns, labels, cells, strict=True)
         }
         return cls(pa.table({**columns, "rows": marginal.values.ravel()}))
@@ -117,5 +116,5 @@ def _decoded(column: Modelled, points: Ints, kind: pa.DataType) -> pa.ChunkedArr
 
 
 def _identifiers(pattern: str, kind: pa.DataType, n: int) -> pa.ChunkedArray:
-    names = pa.array([pattern.format(n=number) for number in range(1, n + 1)], pa.string())
+    names = strings([pattern.format(n=number) for number in range(1, n + 1)])
     return pa.chunked_array([names.cast(kind)], type=kind)

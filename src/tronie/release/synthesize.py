@@ -6,8 +6,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,14 @@ from tronie.measure.noise import Noise
 from tronie.privacy.budget import DEFAULT_DELTA
 from tronie.privacy.ledger import Ledger
 from tronie.release.fit import Watch, fit
-from tronie.release.model import Model
+from tronie.release.model import Model, require_drawable
 from tronie.release.report import ReleaseReport, describe
 from tronie.release.rows import Rows
 from tronie.schema.schema import Schema
 from tronie.synth.methods import AUTO
+
+ROOM = 2**20
+"""Bytes that must fit beside the folder before anything is spent."""
 
 FORMATS = ("parquet", "csv", "arrow")
 """Formats of the synthetic table."""
@@ -81,8 +84,7 @@ def synthesize(
     folder = Path(output)
     if format not in FORMATS:
         raise InputError(f"there is no format {format!r}.", f"Choose one of {', '.join(FORMATS)}.")
-    if rows is not None and rows < 0:
-        raise InputError(f"cannot draw {rows} rows.", "Ask for a number of at least 0.")
+    require_drawable(rows, seed)
     with _appearing(folder) as draft:
         model = fit(
             source,
@@ -97,7 +99,8 @@ def synthesize(
             watch=watch,
             noise=noise,
         )
-        (watch or (lambda stage: None))("sampling")
+        if watch is not None:
+            watch("sampling")
         drawn = model.sample(rows, seed=seed)
         report = describe(model)
         _write(draft, model, drawn, report, format)
@@ -119,28 +122,54 @@ def _write(folder: Path, model: Model, rows: Rows, report: ReleaseReport, format
 
 
 @contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
+def _appearing(folder: Path) -> Generator[Path]:
     """A folder under a temporary name that gets its own when all went well."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"{folder} exists already.", "Choose another folder, or remove it.")
+    place = Path(os.path.realpath(folder))
+    made = [parent for parent in place.parents if not parent.exists()]
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        with _scratch(place) as draft:
+            yield draft
+            _rename(draft, place)
+    except BaseException:
+        for parent in made:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+@contextmanager
+def _scratch(place: Path) -> Generator[Path]:
+    """An empty folder beside a place, on a disk with some room; gone afterwards."""
+    scratch = None
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+        trial = scratch / "trial"
+        trial.write_bytes(bytes(ROOM))
+        trial.unlink()
+        draft = scratch / place.name
+        draft.mkdir()
     except OSError as error:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
         raise OutputError(
-            f"cannot write beside {folder}: {error.strerror}.", "Choose another folder."
+            f"cannot write beside {place}: {error.strerror}.",
+            "Free some space, or choose another folder.",
         ) from None
     try:
         yield draft
-        draft.chmod(0o777 & ~_umask())
-        if folder.exists():
-            folder.rmdir()
-        os.replace(draft, folder)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _rename(draft: Path, place: Path) -> None:
+    try:
+        if place.exists():
+            place.rmdir()
+        draft.replace(place)
+    except OSError as error:
+        raise OutputError(
+            f"{place} could not be made: {error.strerror}.", "Choose another folder."
+        ) from None

@@ -19,7 +19,6 @@ from tronie.measure.discovery import (
 )
 from tronie.measure.queries import Ints, Marginal
 from tronie.schema.columns import (
-    RESOLUTIONS,
     Category,
     Column,
     Date,
@@ -32,6 +31,7 @@ from tronie.schema.columns import (
 )
 from tronie.schema.constraints import Function
 from tronie.schema.grid import Coding, Grid
+from tronie.schema.literals import exact
 from tronie.schema.points import value_of
 from tronie.schema.schema import Schema
 from tronie.synth.plan import KEYS_DELTA, Plan
@@ -128,29 +128,45 @@ def _bounded(column: Ordered, low: float, high: float, resolution: float | None)
     """The column with found bounds."""
     facts: dict[str, object]
     if isinstance(column, Integer):
-        facts = {"min": math.floor(max(low, -EXACT)), "max": math.ceil(min(high, EXACT))}
+        facts = {"min": _whole(math.floor(low)), "max": _whole(math.ceil(high))}
     elif isinstance(column, Decimal):
         facts = _decimal_bounds(low, high, column.resolution or resolution)
     elif isinstance(column, Date):
         facts = {"min": _day(math.floor(low)), "max": _day(math.ceil(high))}
     else:
-        facts = {"min": _moment(low, column, math.floor), "max": _moment(high, column, math.ceil)}
+        facts = _datetime_bounds(low, high, column)
     return type(column).model_validate({**column.model_dump(), **facts, "origin": "released"})
+
+
+def _whole(bound: int) -> int:
+    """The nearest bound with which a lattice is small enough."""
+    return min(max(bound, -int(EXACT)), int(EXACT) - 1)
 
 
 def _decimal_bounds(low: float, high: float, step: float | None) -> dict[str, object]:
     """Bounds moved outwards to multiples of the step; no step where it would be finer than doubles."""
     if step is None or (high - low) / step > EXACT:
         return {"min": low, "max": high, "resolution": None}
-    digits = max(0, -math.floor(math.log10(step)))
-    bounds = math.floor(low / step) * step, math.ceil(high / step) * step
-    return {"min": round(bounds[0], digits), "max": round(bounds[1], digits), "resolution": step}
+    unit = exact(step)
+    least, most = math.floor(exact(low) / unit) * unit, math.ceil(exact(high) / unit) * unit
+    return {"min": float(least), "max": float(most), "resolution": step}
 
 
 def _day(days: int) -> dt.date:
     """A date, `days` from the origin, within the calendar."""
     origin = MOMENT_ORIGIN.toordinal()
     return dt.date.fromordinal(min(max(origin + days, 1), dt.date.max.toordinal()))
+
+
+def _datetime_bounds(low: float, high: float, column: Datetime) -> dict[str, object]:
+    """Bounds on the column's lattice; milliseconds if there are too many microseconds."""
+    if (high - low) / column.step > EXACT:
+        column = column.model_copy(update={"resolution": "millisecond"})
+    return {
+        "min": _moment(low, column, math.floor),
+        "max": _moment(high, column, math.ceil),
+        "resolution": column.resolution,
+    }
 
 
 def _moment(microseconds: float, column: Datetime, rounding: Callable[[float], int]) -> dt.datetime:
@@ -203,12 +219,10 @@ def learn_functions(curator: Curator, schema: Schema, plan: Plan) -> Schema:
     return learned
 
 
-def _likeliest(
-    schema: Schema, rule: Function, counts: Ints, grids: Mapping[str, Grid]
-) -> Function:
+def _likeliest(schema: Schema, rule: Function, counts: Ints, grids: Mapping[str, Grid]) -> Function:
     """The rule with a table: the partner with the largest noisy count for each value."""
     partners = grids[rule.gives].starts[counts.argmax(axis=1)]
-    of, gives = schema.columns[rule.of], schema.columns[rule.gives]
+    of, gives = schema.modelled[rule.of], schema.modelled[rule.gives]
     table = [
         (value_of(of, int(point)), value_of(gives, int(partner)))
         for point, partner in zip(grids[rule.of].starts, partners, strict=True)

@@ -29,7 +29,5 @@ class Independent:
     def fit(self, curator: Curator, schema: Schema, plan: Plan) -> Fitted:
         """Measure the columns and fit them, constraints included."""
         prepared = prepare(curator, schema, plan)
-        model = estimate(
-            prepared.domain, prepared.oneways, prepared.total, zeros=prepared.zeros
-        )
+        model = estimate(prepared.domain, prepared.oneways, prepared.total, zeros=prepared.zeros)
         return Fitted(prepared, model)

@@ -11,10 +11,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tronie.errors import DomainTooLarge
+from tronie.models.junction import forecast_cells
+from tronie.models.rules import Rules
 from tronie.privacy.budget import Budget
 from tronie.privacy.events import sigma_for
 from tronie.schema.columns import Listed, Modelled, OpenCategory
 from tronie.schema.constraints import Function
+from tronie.schema.domain import Domain
 from tronie.schema.grid import Grid
 from tronie.schema.schema import Schema
 
@@ -52,7 +56,13 @@ TYPICAL_ROWS = 100_000
 KEPT_BYTES = 2**28
 """Rows that are kept in memory between passes, at most."""
 
-START_SECONDS, START_MEGABYTES = 1.0, 150.0
+PAIR_CELLS = 2**25
+"""Most cells of the counts of all pairs together."""
+
+MODEL_CELLS = 2**24
+"""Most cells of a model's tables."""
+
+START_SECONDS, START_MEGABYTES = 1.0, 190.0
 """What starting the process and loading its libraries takes."""
 
 
@@ -169,6 +179,7 @@ def make_plan(
     steps.append(Step("columns", columns, "measure each column on its own"))
     steps += [Step(name, left * share, why) for name, (share, why) in later.items()]
     mu = usable_mu(schema, budget)
+    require_room(schema, mu)
     ahead = forecast(schema, columns, mu, rows, pairs=pairs)
     return Plan(method, budget, mu, tuple(steps), rows, schema.unit.max_rows, ahead)
 
@@ -198,6 +209,42 @@ def histogram_weights(sizes: Mapping[str, int]) -> dict[str, float]:
     """
     raw = {column: min(size, PLANNED_CELLS) ** (2 / 3) for column, size in sizes.items()}
     return {column: value / sum(raw.values()) for column, value in raw.items()}
+
+
+def most_codes(columns: int) -> int:
+    """Most codes of one column, so that the counts of all pairs fit in memory together.
+
+    >>> most_codes(15), most_codes(300)
+    (546, 27)
+    """
+    return max(int((2 * PAIR_CELLS) ** 0.5 / max(columns, 1)), 8)
+
+
+def require_room(schema: Schema, mu: float) -> None:
+    """Check that the tables of declared rules fit in memory, before anything is charged.
+
+    Raises:
+        DomainTooLarge: If they might not.
+    """
+    if schema.unknowns():
+        return
+    rules = Rules.of(schema)
+    codes = {name: _most_codes_of(schema, rules, name, mu) for name in schema.modelled}
+    if forecast_cells(Domain(codes), rules.cliques) > MODEL_CELLS:
+        raise DomainTooLarge(
+            "the declared constraints tie so many columns together that their table would not fit "
+            f"in memory (more than {MODEL_CELLS:,} cells).",
+            "Declare constraints over fewer columns, or over columns with fewer values.",
+        )
+
+
+def _most_codes_of(schema: Schema, rules: Rules, name: str, mu: float) -> int:
+    column = schema.modelled[name]
+    size = column.points + 2
+    if isinstance(column, Listed):
+        return size
+    fences = len(rules.barriers(name))
+    return min(size, pieces(TYPICAL_ROWS, mu) + fences + 2)
 
 
 def pieces(rows: float, mu: float) -> int:

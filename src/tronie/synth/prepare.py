@@ -16,20 +16,20 @@ from tronie.models.marginal import Marginal
 from tronie.models.rules import Rules
 from tronie.schema.columns import Boolean, Category
 from tronie.schema.domain import Domain
-from tronie.schema.grid import Coding, Floats, Grid
+from tronie.schema.grid import Coding, Floats
 from tronie.schema.schema import Schema
 from tronie.synth.discover import discover, learn_functions
-from tronie.synth.plan import Plan, first_grid, histogram_weights, pieces
+from tronie.synth.plan import MEAN_ABSOLUTE, Plan, first_grid, histogram_weights, most_codes, pieces
 
-BRANCHES = (4, 4, 64)
+BRANCHES = (4, 8, 64)
 """Most parts of a heavy cell, by level of detail."""
 
-LEVELS = (0.3, 0.3, 0.3, 0.1)
+LEVELS = (0.25, 0.25, 0.25, 0.25)
 """Parts of a wide column's budget, by level of detail."""
 
-HEAVY_SDS = 5.0
-"""A cell is split if its count is above this many noise sds of the next level, times the root of the
-parts. Branches, budget and this were measured on numeric columns: benchmarks/numeric_bins.py."""
+HEAVY_SDS, MOST_SDS = 5.0, 15.0
+"""A cell is split if its count is above `HEAVY_SDS` noise sds of the next level times the root of the
+parts, or above `MOST_SDS`. These constants were measured on numeric columns: benchmarks/numeric_bins.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,16 @@ class Prepared:
         """Names and numbers of codes."""
         return Domain({name: coding.size for name, coding in self.codings.items()})
 
+    @property
+    def column_errors(self) -> dict[str, float]:
+        """Expected total variation of each column's codes, from the noise of its measurement."""
+        return {
+            marginal.clique[0]: min(
+                MEAN_ABSOLUTE * float(marginal.sd.sum()) / (2 * self.total), 1.0
+            )
+            for marginal in self.oneways
+        }
+
     def independence(self, clique: tuple[str, ...]) -> Floats:
         """Expected counts of a clique if its columns were independent, given the one-way counts."""
         table = np.array(self.total)
@@ -76,9 +86,10 @@ def prepare(curator: Curator, schema: Schema, plan: Plan) -> Prepared:
     schema = learn_functions(curator, discover(curator, schema, plan), plan)
     histograms, total = measure_columns(curator, schema, plan)
     rules = Rules.of(schema)
-    count = pieces(total, plan.mu)
+    most = most_codes(len(histograms))
+    count = min(pieces(total, plan.mu), most)
     codings = {
-        name: _code(schema, rules, name, histogram, total, count)
+        name: _code(schema, rules, name, histogram, total, count, most)
         for name, histogram in histograms.items()
     }
     curator.recode(codings)
@@ -97,7 +108,9 @@ def measure_columns(
     }
     wide = [name for name, grid in grids.items() if grid.runs < grid.points]
     weights = histogram_weights({name: grid.size for name, grid in grids.items()})
-    sigmas = {n: plan.sigma("columns", w * (LEVELS[0] if n in wide else 1)) for n, w in weights.items()}
+    sigmas = {
+        n: plan.sigma("columns", w * (LEVELS[0] if n in wide else 1)) for n, w in weights.items()
+    }
     noise = plan.sigma("total")
     curator.recode({name: Coding.identity(grid) for name, grid in grids.items()})
     rows, *answers = curator.ask([Total(noise), *(MarginalQuery((n,), sigmas[n]) for n in grids)])
@@ -133,7 +146,8 @@ def _heavy(histogram: Histogram, sigma: float, branch: int) -> list[int]:
     """Cells whose parts would stand out of the noise."""
     widths = np.diff(histogram.grid.edges)
     counts = histogram.counts[: histogram.grid.runs]
-    heavy = (counts > HEAVY_SDS * sigma * np.sqrt(branch)) & (widths > 1)
+    threshold = sigma * min(HEAVY_SDS * np.sqrt(branch), MOST_SDS)
+    heavy = (counts > threshold) & (widths > 1)
     return np.flatnonzero(heavy).tolist()
 
 
@@ -145,14 +159,22 @@ def _combined_total(rows: float, sigma: float, histograms: Mapping[str, Histogra
 
 
 def _code(
-    schema: Schema, rules: Rules, name: str, histogram: Histogram, total: float, count: int
+    schema: Schema,
+    rules: Rules,
+    name: str,
+    histogram: Histogram,
+    total: float,
+    count: int,
+    most: int,
 ) -> Coding:
     column = schema.modelled[name]
     if isinstance(column, Boolean) or (isinstance(column, Category) and not column.ordered):
-        return group_nominal(histogram, total, keep=rules.named(name, histogram.grid), at_most=8 * count)
+        return group_nominal(
+            histogram, total, keep=rules.named(name, histogram.grid), at_most=min(8 * count, most)
+        )
     return group_ordered(histogram, total, pieces=count, barriers=rules.barriers(name))
 
 
 def _oneway(name: str, histogram: Histogram, coding: Coding) -> Marginal:
-    values = np.bincount(coding.groups, histogram.counts)
+    values = np.bincount(coding.groups, histogram.counts).astype(np.float64)
     return Marginal((name,), values, np.sqrt(histogram.group_variance(coding.groups)))

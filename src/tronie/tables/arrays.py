@@ -32,7 +32,7 @@ def values_of(array: pa.Array) -> Values:
     """
     if pa.types.is_boolean(array.type):
         array = pc.cast(array, pa.uint8())
-    return _fixed(array, _dtype(array.type), 1)
+    return _fixed(array, dtype_of(array.type), 1)
 
 
 def words_of(array: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -81,6 +81,16 @@ def strings(values: Sequence[str]) -> pa.Array:
     return pa.Array.from_buffers(pa.large_string(), len(encoded), buffers)
 
 
+def dtype_of(arrow_type: pa.DataType) -> np.dtype[Any]:
+    """What numbers, booleans, days and moments are in NumPy; days and moments are integers."""
+    is_ = pa.types
+    if is_.is_boolean(arrow_type):
+        return np.dtype(np.bool_)
+    signed = is_.is_signed_integer(arrow_type) or is_.is_temporal(arrow_type)
+    letter = "i" if signed else "u" if is_.is_integer(arrow_type) else "f"
+    return np.dtype(f"{letter}{arrow_type.bit_width // 8}")
+
+
 def is_text(arrow_type: pa.DataType) -> bool:
     """Whether values are strings, of whichever layout."""
     return any(arrow_type == text for text in (pa.string(), pa.large_string(), pa.string_view()))
@@ -104,14 +114,6 @@ def plain_text(array: pa.Array) -> pa.Array:
 def chunks_of(array: pa.Array | pa.ChunkedArray) -> list[pa.Array]:
     """The pieces of an array."""
     return array.chunks if isinstance(array, pa.ChunkedArray) else [array]
-
-
-def _dtype(arrow_type: pa.DataType) -> np.dtype[Any]:
-    if pa.types.is_date32(arrow_type):
-        return np.dtype(np.int32)
-    if pa.types.is_date64(arrow_type) or pa.types.is_timestamp(arrow_type):
-        return np.dtype(np.int64)
-    return np.dtype(arrow_type.to_pandas_dtype())
 
 
 def _fixed(array: pa.Array, dtype: np.dtype[Any], width: int) -> Values:

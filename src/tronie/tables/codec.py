@@ -38,7 +38,13 @@ from tronie.tables.compatibility import (
 from tronie.tables.lattice import since_epoch, span_of, steps_of
 from tronie.tables.lookup import look_up
 from tronie.tables.text import DAY, Reading
-from tronie.tables.writing import write_labels, write_moments, write_numbers, write_scaled
+from tronie.tables.writing import (
+    write_floats,
+    write_labels,
+    write_moments,
+    write_numbers,
+    write_scaled,
+)
 
 __all__ = ["check_types", "decode", "encode", "numbers", "output_type"]
 
@@ -269,4 +275,5 @@ def _decode_decimal(column: Decimal, at: Ints, arrow_type: pa.DataType, missing:
         values = np.minimum(steps.first + at * steps.step, steps.last)
         return write_scaled(values, steps.scale, arrow_type, missing)
     low, high = np.array([column.min, column.max], np.float64)
-    return write_numbers(np.minimum(low + at * column.step, high), arrow_type, missing)
+    values = np.minimum(low + at * column.step, high)
+    return write_floats(values, float(max(-low, high)), arrow_type, missing)

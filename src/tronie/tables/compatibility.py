@@ -22,12 +22,14 @@ from tronie.schema.columns import (
     Value,
 )
 from tronie.schema.schema import Schema
-from tronie.tables.arrays import is_text
+from tronie.tables.arrays import dtype_of, is_text
 from tronie.tables.lattice import span_of, steps_of
 from tronie.tables.text import DAY
 
 _INT64 = np.iinfo(np.int64)
 _MANTISSA = {16: 11, 32: 24, 64: 53}
+_WIDEST = 10**18
+"""Decimals are written by way of 64-bit integers."""
 
 
 def check_types(schema: Schema, arrow_schema: pa.Schema) -> None:
@@ -43,9 +45,7 @@ def check_types(schema: Schema, arrow_schema: pa.Schema) -> None:
             knows none of them: they may be the first row of a file without a header.
     """
     there = dict(zip(arrow_schema.names, arrow_schema.types, strict=True))
-    expected = [*schema.columns]
-    if schema.unit.id_column is not None and schema.unit.id_column not in expected:
-        expected.append(schema.unit.id_column)
+    expected = schema.columns
     if not any(name in there for name in expected):
         raise SchemaMismatch(
             "the table has none of the schema's columns.",
@@ -53,7 +53,7 @@ def check_types(schema: Schema, arrow_schema: pa.Schema) -> None:
         )
     problems = _sentence("the table lacks {}", (n for n in expected if n not in there))
     problems += _sentence("the schema lacks {}", (n for n in there if n not in expected))
-    for name, column in schema.columns.items():
+    for name, column in expected.items():
         if name in there and not can_read(column, there[name]):
             problems.append(f"{name!r} is of kind {column.kind}, but of type {there[name]}")
     if problems:
@@ -166,7 +166,7 @@ def _holds_whole(span: tuple[int, int], arrow_type: pa.DataType) -> bool:
     low, high = span
     largest = max(-low, high)
     if pa.types.is_integer(arrow_type):
-        limits = np.iinfo(arrow_type.to_pandas_dtype())
+        limits = np.iinfo(dtype_of(arrow_type))
         return bool(limits.min <= low and high <= limits.max)
     if pa.types.is_floating(arrow_type):
         return largest <= 2 ** _MANTISSA[arrow_type.bit_width]
@@ -181,8 +181,8 @@ def _holds_decimal(column: Decimal, arrow_type: pa.DataType) -> bool:
     steps = steps_of(column)
     if pa.types.is_integer(arrow_type) and (steps is None or steps.scale):
         return False
-    span = int(np.floor(column.min or 0)), int(np.ceil(column.max or 0))
-    return _holds_whole(span, arrow_type)
+    low, high = int(np.floor(column.min or 0)), int(np.ceil(column.max or 0))
+    return max(-low, high) < _WIDEST and _holds_whole((low, high), arrow_type)
 
 
 def _holds_moments(column: Date | Datetime, arrow_type: pa.DataType) -> bool:
@@ -216,7 +216,7 @@ def _natural(column: Modelled) -> pa.DataType:
 
 
 def _capacity(arrow_type: pa.DataType) -> int:
-    return int(np.iinfo(arrow_type.index_type.to_pandas_dtype()).max) + 1
+    return int(np.iinfo(dtype_of(arrow_type.index_type)).max) + 1
 
 
 def _wide_enough(arrow_type: pa.DataType, labels: int) -> pa.DataType:

@@ -30,12 +30,14 @@ Ints: TypeAlias = NDArray[np.int64]
 MAX_CELLS = 2**26
 """Most cells of all tables together: 512 MiB of counts."""
 
+BUFFER_ROWS = 2**18
+"""Rows that are counted at a time, if they take up at most `BUFFER_BYTES`."""
+
+BUFFER_BYTES = 2**25
+"""Most memory of the rows that are counted at a time."""
+
 _SPARSE = 4
 """A table with so many times more cells than there are rows is not gone through as a whole."""
-
-BUFFER_ROWS = 2**18
-BUFFER_BYTES = 2**25
-"""Rows are counted by so many at a time, or as many as take up so much memory."""
 
 
 def require_countable(sizes: Mapping[str, int], cliques: Iterable[Clique]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,7 @@ class DuckdbSource:
             names = [row[0] for row in connection.execute("SHOW TABLES").fetchall()]
             if table is None or table not in names:
                 raise _no_table(path, table, names)
-            schema = bare(_reader(_relation(connection, table).limit(0)).schema)
+            schema = bare(_reader(_select(connection, table, ("*",)).limit(0)).schema)
         require_distinct(repr(path.name), schema.names)
         return cls(path, table, schema)
 
@@ -54,7 +54,7 @@ class DuckdbSource:
             SourceError: If the database is damaged, or locked by another program.
         """
         with _connected(self.path) as connection:
-            chosen = _relation(connection, self.table).project(*map(_quoted, columns))
+            chosen = _select(connection, self.table, map(_quoted, columns))
             yield from pieces(_reader(chosen), columns)
 
     def describe(self) -> str:
@@ -82,14 +82,16 @@ def _connected(path: Path) -> Generator[duckdb.DuckDBPyConnection, None, None]:
         ) from None
 
 
-def _relation(connection: duckdb.DuckDBPyConnection, table: str) -> duckdb.DuckDBPyRelation:
-    return connection.table(_quoted(table))
+def _select(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: Iterable[str]
+) -> duckdb.DuckDBPyRelation:
+    return connection.sql(" ".join(("SELECT", ", ".join(columns), "FROM", _quoted(table))))
 
 
 def _reader(relation: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
     untyped: Any = relation
-    # duckdb 2 renamed this method.
-    stream = getattr(untyped, "to_arrow_reader", None) or untyped.fetch_record_batch
+    # Before duckdb 1.5 it had another name.
+    stream = getattr(untyped, "to_arrow_reader", None) or untyped.fetch_arrow_reader
     return stream(BATCH_ROWS)
 
 

@@ -6,7 +6,6 @@ import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal as Exact
 
-from tronie.errors import SchemaError
 from tronie.schema.columns import Date, Datetime, Decimal, Integer
 from tronie.tables.text import DAY
 
@@ -18,8 +17,8 @@ _MAX_SCALE = 22
 
 def span_of(column: Integer | Date | Datetime) -> tuple[int, int]:
     """First and last value: a number, days since 1970, or microseconds since 1970."""
-    if column.min is None or column.max is None:
-        raise SchemaError("a column has no bounds.", "Declare min and max of the column.")
+    assert column.min is not None
+    assert column.max is not None
     if isinstance(column, Integer):
         return column.min, column.max
     low, high = since_epoch(column.min), since_epoch(column.max)

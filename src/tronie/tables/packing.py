@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tronie.schema.domain import Clique
 
 BLOCK_CELLS = 2**16 - 1
 """Columns are packed while joint codes and sizes fit in 16 bits, which are the fastest to compute."""
+
+Places: TypeAlias = frozenset[int]
 
 
 def cover(sizes: Mapping[str, int], cliques: Iterable[Clique]) -> list[Clique]:
@@ -17,46 +24,95 @@ def cover(sizes: Mapping[str, int], cliques: Iterable[Clique]) -> list[Clique]:
 
     Greedy: a block starts from the largest clique that is left, then takes in the column that brings
     in most others, while it has at most `BLOCK_CELLS` cells.
+
+    Args:
+        sizes: Number of codes of each column.
+        cliques: What is to be covered; ``()`` needs no block.
+
+    >>> cover({"a": 2, "b": 3, "c": 500}, [("a", "b"), ("b", "c"), ("c", "a")])
+    [('a', 'b', 'c')]
     """
-    distinct = {frozenset(clique) for clique in cliques if clique}
-    by_size = sorted(distinct, key=lambda c: (-math.prod(sizes[column] for column in c), sorted(c)))
-    by_column: dict[str, set[frozenset[str]]] = {column: set() for column in sizes}
-    for clique in distinct:
-        for column in clique:
-            by_column[column].add(clique)
+    names = list(sizes)
+    place = {name: i for i, name in enumerate(names)}
+    widths = np.array(list(sizes.values()), np.int64)
+    distinct = {frozenset(place[column] for column in clique) for clique in cliques if clique}
+    left = _Left.of(distinct, len(names))
     blocks: list[Clique] = []
-    for clique in by_size:
-        if any(clique in by_column[column] for column in clique):
-            members = _grow(clique, sizes, by_column)
-            blocks.append(tuple(column for column in sizes if column in members))
-            for member in members:
-                for covered in [c for c in by_column[member] if c <= members]:
-                    for column in covered:
-                        by_column[column].discard(covered)
+    for clique in sorted(distinct, key=lambda c: (-_cells(widths, c), sorted(c))):
+        if clique in left.cliques:
+            members = _grow(clique, widths, left)
+            left.remove(members)
+            blocks.append(tuple(names[i] for i in sorted(members)))
     return blocks
 
 
-def _grow(
-    start: frozenset[str], sizes: Mapping[str, int], by_column: Mapping[str, set[frozenset[str]]]
-) -> set[str]:
-    """Add columns to a block, each time that which completes most open cliques."""
-    members: set[str] = set()
-    absent: dict[frozenset[str], int] = {}
-    gains: Counter[str] = Counter()
+@dataclass(frozen=True, slots=True, eq=False)
+class _Left:
+    """Cliques that no block holds yet.
 
-    def take(column: str) -> None:
+    Attributes:
+        cliques: All of them.
+        pairs: Whether two columns are such a clique, shape (columns, columns).
+        larger: Column -> those of three and more columns that it belongs to.
+    """
+
+    cliques: set[Places]
+    pairs: NDArray[np.int64]
+    larger: dict[int, set[Places]] = field(default_factory=dict[int, set[Places]])
+
+    @classmethod
+    def of(cls, cliques: Iterable[Places], columns: int) -> _Left:
+        left = cls(set(cliques), np.zeros((columns, columns), np.int64))
+        for clique in left.cliques:
+            if len(clique) == 2:
+                a, b = clique
+                left.pairs[a, b] = left.pairs[b, a] = 1
+            elif len(clique) > 2:
+                for column in clique:
+                    left.larger.setdefault(column, set()).add(clique)
+        return left
+
+    def remove(self, block: set[int]) -> None:
+        """Take out the cliques that a block holds."""
+        members = sorted(block)
+        self.pairs[np.ix_(members, members)] = 0
+        held = {frozenset(pair) for pair in itertools.combinations(members, 2)}
+        held |= {frozenset([member]) for member in members}
+        for member in members:
+            inside = {clique for clique in self.larger.get(member, ()) if clique <= block}
+            self.larger[member] = self.larger.get(member, set()) - inside
+            held |= inside
+        self.cliques.difference_update(held)
+
+
+def _grow(start: Places, widths: NDArray[np.int64], left: _Left) -> set[int]:
+    """Add columns to a block, each time that which completes most cliques that are left."""
+    members: set[int] = set()
+    absent: dict[Places, int] = {}
+    gains = np.zeros(len(widths), np.int64)
+
+    def take(column: int) -> None:
         members.add(column)
-        gains.pop(column, None)
-        for clique in by_column[column]:
+        gains[:] += left.pairs[column]
+        for clique in left.larger.get(column, ()):
             absent[clique] = absent.get(clique, len(clique)) - 1
             if absent[clique] == 1:
-                gains[next(c for c in clique if c not in members)] += 1
+                (last,) = clique - members
+                gains[last] += 1
 
-    for column in sorted(start):
+    for column in start:
         take(column)
-    cells = math.prod(sizes[column] for column in start)
-    while fitting := [c for c in gains if cells * sizes[c] <= BLOCK_CELLS]:
-        best = max(fitting, key=lambda c: (gains[c], -sizes[c], c))
-        cells *= sizes[best]
+    cells = _cells(widths, start)
+    while True:
+        gains[list(members)] = 0
+        # Of equal gains, the smallest column leaves most room.
+        scores = np.where(cells * widths <= BLOCK_CELLS, gains * BLOCK_CELLS - widths, -1)
+        best = int(scores.argmax())
+        if gains[best] == 0 or scores[best] < 0:
+            return members
+        cells *= int(widths[best])
         take(best)
-    return members
+
+
+def _cells(widths: NDArray[np.int64], columns: Iterable[int]) -> int:
+    return math.prod(int(widths[column]) for column in columns)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pyarrow as pa
+from pyarrow import csv, parquet
 
 from tronie.errors import OutputError
 from tronie.files import atomic_path
-from tronie.tables.arrays import is_text
+from tronie.tables.arrays import plain_text
 
 Writer: TypeAlias = Callable[[pa.Table, Path], None]
 
@@ -32,32 +33,52 @@ def write_table(table: pa.Table, path: str | Path) -> None:
             f"{str(path)!r} could not be written: tables are not written to such files.",
             f"Choose a name that ends in {', '.join(_WRITERS)}.",
         )
-    with atomic_path(path) as temporary:
-        writer(table, temporary)
+    try:
+        with atomic_path(path) as temporary:
+            writer(_without_views(table), temporary)
+    except pa.ArrowException:
+        raise OutputError(
+            f"{str(path)!r} could not be written: such a file cannot hold one of the table's types.",
+            "Write a .parquet or .arrow file.",
+        ) from None
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    """The same text in layouts that pyarrow can write to any file."""
+    columns = [
+        pa.chunked_array([_without_view(chunk) for chunk in column.chunks], _plain(column.type))
+        for column in table.columns
+    ]
+    return pa.Table.from_arrays(columns, names=table.column_names)
+
+
+def _without_view(array: pa.Array) -> pa.Array:
+    plain = _plain(array.type)
+    if plain == array.type:
+        return array
+    if isinstance(array, pa.DictionaryArray):
+        values = plain_text(array.dictionary)
+        return pa.DictionaryArray.from_arrays(array.indices, values, ordered=array.type.ordered)
+    return plain_text(array)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, _plain(kind.value_type), ordered=kind.ordered)
+    return pa.large_string() if kind == pa.string_view() else kind
 
 
 def _write_parquet(table: pa.Table, path: Path) -> None:
-    from pyarrow import parquet
-
     parquet.write_table(table, path)
 
 
 def _write_csv(table: pa.Table, path: Path) -> None:
-    from pyarrow import csv
-
-    plain = [(field.name, _writable(field.type)) for field in table.schema]
-    csv.write_csv(table.cast(pa.schema(plain)), path)
+    csv.write_csv(table, path)
 
 
 def _write_arrow(table: pa.Table, path: Path) -> None:
     with pa.ipc.new_file(path, table.schema) as writer:
         writer.write_table(table)
-
-
-def _writable(kind: pa.DataType) -> pa.DataType:
-    """The same text in a layout that pyarrow can write as CSV."""
-    value_type = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.large_string() if is_text(value_type) else kind
 
 
 _WRITERS: dict[str, Writer] = {

@@ -39,8 +39,6 @@ def reading(label: str, remedy: str) -> Generator[None, None, None]:
     """
     try:
         yield
-    except SourceError:
-        raise
     except (pa.ArrowException, OSError, ValueError, csv.Error) as error:
         raise _explained(label, remedy, error) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tronie.tables.arrays import Bools, Values, array_of, is_text, strings
+from tronie.tables.arrays import Bools, Values, array_of, dtype_of, is_text, strings
 from tronie.tables.reading import MICROSECONDS
 from tronie.tables.text import DAY
 
@@ -24,14 +25,10 @@ def write_numbers(values: Values, arrow_type: pa.DataType, missing: Bools) -> pa
 
     Args:
         values: Shape (rows,); whole where the type is of integers, 0 or 1 where it is of booleans.
-        arrow_type: A type of integers, floats, booleans or decimals.
+        arrow_type: A type of integers, floats or booleans.
         missing: Where values are missing, shape (rows,).
     """
-    if pa.types.is_decimal(arrow_type):
-        return _decimals_of_floats(values.astype(np.float64), arrow_type, missing)
-    if pa.types.is_integer(arrow_type) and values.dtype.kind == "f":
-        values = np.rint(values)
-    return array_of(values.astype(arrow_type.to_pandas_dtype()), arrow_type, missing)
+    return array_of(values.astype(dtype_of(arrow_type)), arrow_type, missing)
 
 
 def write_scaled(values: Ints, scale: int, arrow_type: pa.DataType, missing: Bools) -> pa.Array:
@@ -47,6 +44,17 @@ def write_scaled(values: Ints, scale: int, arrow_type: pa.DataType, missing: Boo
         values, scale = (values + unit // 2) // unit, arrow_type.scale
     words = np.stack([values, values >> 63], axis=1)
     return pc.cast(array_of(words, pa.decimal128(38, scale), missing), arrow_type)
+
+
+def write_floats(
+    values: NDArray[np.float64], largest: float, arrow_type: pa.DataType, missing: Bools
+) -> pa.Array:
+    """Numbers of at most some size as floats or decimals, with as many digits as 64 bits hold."""
+    if not pa.types.is_decimal(arrow_type):
+        return write_numbers(values, arrow_type, missing)
+    scale = min(arrow_type.scale, max(0, _LONGEST - math.ceil(math.log10(max(largest, 1.0)))))
+    scaled = np.rint(values * 10.0**scale).astype(np.int64)
+    return write_scaled(scaled, scale, arrow_type, missing)
 
 
 def write_moments(values: Ints, arrow_type: pa.DataType, missing: Bools) -> pa.Array:
@@ -83,15 +91,6 @@ def write_labels(labels: Sequence[Any], at: Ints, arrow_type: pa.DataType) -> pa
         values = strings([_written(label) for label in labels])
         return pc.cast(pc.take(values, array_of(at, pa.int64(), missing)), arrow_type)
     return write_numbers(np.array(labels)[at], arrow_type, missing)
-
-
-def _decimals_of_floats(
-    values: NDArray[np.float64], arrow_type: pa.DataType, missing: Bools
-) -> pa.Array:
-    largest = float(np.abs(values).max(initial=1.0))
-    scale = min(arrow_type.scale, max(0, _LONGEST - int(np.ceil(np.log10(largest)))))
-    scaled = np.rint(values * 10.0**scale).astype(np.int64)
-    return write_scaled(scaled, scale, arrow_type, missing)
 
 
 def _written(label: Any) -> str:

@@ -1,0 +1,49 @@
+"""The methods by name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from synth_tables import curator_of, schema_of
+
+from tronie.errors import InputError
+from tronie.privacy.accounting import fits, total_mu
+from tronie.privacy.budget import Budget
+from tronie.synth.independent import Independent
+from tronie.synth.methods import AUTO, METHODS, method_named
+from tronie.synth.mst import Mst
+
+SCHEMA = schema_of(
+    {
+        "x": {"kind": "integer", "min": 0, "max": 3, "nullable": False},
+        "y": {"kind": "integer", "min": 0, "max": 3, "nullable": False},
+    }
+)
+
+
+def test_methods_are_found_by_name() -> None:
+    assert method_named("independent") == Independent()
+    assert method_named("mst") == method_named(AUTO) == Mst()
+    assert all(name == method.name for name, method in METHODS.items())
+
+
+def test_an_unknown_name_is_refused_with_the_choice() -> None:
+    with pytest.raises(InputError, match="'best'") as caught:
+        method_named("best")
+    assert all(name in caught.value.remedy for name in [AUTO, *METHODS])
+
+
+def test_independence_forgets_dependence_and_mst_keeps_it() -> None:
+    x = np.arange(4000) % 4
+    table, budget = pa.table({"x": x, "y": x}), Budget(20.0)
+    joint = {}
+    for name, method in METHODS.items():
+        curator, meter = curator_of(table, SCHEMA, budget)
+        fitted = method.fit(curator, SCHEMA, method.plan(SCHEMA, budget))
+        joint[name] = fitted.model.marginal(("x", "y")).values / fitted.model.total
+        assert fits(meter.events, budget)
+        assert total_mu(meter.events) >= 0.99 * budget.mu
+        assert fitted.prepared.total == pytest.approx(4000, abs=10)
+    np.testing.assert_allclose(joint["independent"], 1 / 16, atol=0.005)
+    np.testing.assert_allclose(joint["mst"], np.eye(4) / 4, atol=0.005)
