@@ -37,7 +37,9 @@ def intersection(real: pa.ChunkedArray, synthetic: pa.ChunkedArray) -> float:
         bins = [np.where(np.isnan(x), BINS, np.searchsorted(inner, x, "right")) for x in (one, two)]
         shares = [np.bincount(b, minlength=BINS + 1) / len(b) for b in bins]
     else:
-        names = sorted({*map(str, real.unique().to_pylist()), *map(str, synthetic.unique().to_pylist())})
+        names = sorted(
+            {*map(str, real.unique().to_pylist()), *map(str, synthetic.unique().to_pylist())}
+        )
         index = {name: i for i, name in enumerate(names)}
         shares = [
             np.bincount([index[str(v)] for v in c.to_pylist()], minlength=len(names)) / len(c)

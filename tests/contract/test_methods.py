@@ -210,7 +210,9 @@ def test_unknown_domains_are_found(method: Any, tmp_path: Path) -> None:
             "label": [f"unique-{i}" for i in range(rows)],
         }
     )
-    model = fitted(method, table, tmp_path / "l", schema=None, discover=True, epsilon=3.0)
+    model = fitted(
+        method, table, tmp_path / "l", schema=None, name="towns", discover=True, epsilon=3.0
+    )
     assert model.certificate.verify().ok
     found = model.schema.columns
     assert {"Delft", "Leiden"} <= set(found["city"].values)

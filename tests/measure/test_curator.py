@@ -18,12 +18,18 @@ from tronie.measure.queries import Marginal, Misfits, Selection, Total
 from tronie.measure.records import Records
 from tronie.privacy.budget import Budget
 from tronie.privacy.events import Gaussian
-from tronie.schema.columns import Integer
+from tronie.schema.columns import Integer, OpenCategory
 from tronie.schema.grid import Coding, Grid
 from tronie.schema.schema import Schema
 from tronie.tables.sources import open_source
 
 ROWS = [{"a": "xyz"[i % 3], "b": i % 10, "c": i % 2 == 0} for i in range(60)]
+
+
+WORDS = SCHEMA.model_copy(
+    update={"columns": {**SCHEMA.columns, "a": OpenCategory(), "b": Integer()}}
+)
+"""Two columns whose domain is not known yet."""
 
 
 def watched(values: dict[str, Any], schema: Schema = SCHEMA) -> tuple[Watched, Records]:
@@ -253,7 +259,7 @@ def test_references_must_be_integers() -> None:
 
 def test_frequent_keys_are_found_and_rare_ones_stay_hidden() -> None:
     words = ["common"] * 500 + ["usual"] * 300 + [f"secret-{i}" for i in range(200)] + [None] * 9
-    _, rows = watched({"a": words, "b": [1] * len(words), "c": [True] * len(words)})
+    _, rows = watched({"a": words, "b": [1] * len(words), "c": [True] * len(words)}, WORDS)
     curator, meter = curator_of(rows)
     values, counts = curator.keys(Keys("a", 10.0, 1e-10))
     assert values == ("common", "usual")
@@ -271,7 +277,7 @@ def test_keys_of_an_empty_table_are_none() -> None:
 
 
 def test_number_keys_are_sorted_as_numbers() -> None:
-    _, rows = watched({"a": ["x"] * 600, "b": [20, 3, 100] * 200, "c": [True] * 600})
+    _, rows = watched({"a": ["x"] * 600, "b": [20, 3, 100] * 200, "c": [True] * 600}, WORDS)
     curator, _ = curator_of(rows)
     assert curator.keys(Keys("b", 2.0, 1e-10))[0] == (3, 20, 100)
 
@@ -283,6 +289,27 @@ def test_a_larger_unit_raises_the_threshold() -> None:
     assert alone.keys(Keys("a", 5.0, 1e-10))[0] == ("x",)
     assert many.keys(Keys("a", 5.0, 1e-10))[0] == ()
     assert meter.events[0].sensitivity == 50
+
+
+@pytest.mark.parametrize("first", ["explore", "keys"])
+def test_declared_columns_are_checked_before_the_first_answer(first: str) -> None:
+    calls: list[str] = []
+    stages: list[str] = []
+    values = {"a": ["x"] * 90, "b": [1] * 90, "c": [7] + [0] * 89}
+    options = {"on_first_answer": lambda: calls.append("first"), "checkpoint": stages.append}
+    curator, _ = curator_of(watched(values, WORDS)[1], **options)
+    asks: dict[str, Callable[[], Any]] = {
+        "explore": lambda: curator.explore([Magnitudes("b", Integer(), 3.0)]),
+        "keys": lambda: curator.keys(Keys("a", 3.0, 1e-10)),
+    }
+    with pytest.raises(SchemaMismatch, match="'c'"):
+        asks[first]()
+    assert (calls, stages) == ([], ["checking declared columns"])
+    good, _ = curator_of(watched({**values, "c": [True] * 90}, WORDS)[1], **options)
+    good.explore([Magnitudes("b", Integer(), 3.0)])
+    good.keys(Keys("a", 3.0, 1e-10))
+    assert calls == ["first"]
+    assert stages.count("checking declared columns") == 2
 
 
 def test_explored_histograms_have_noise_in_every_bucket() -> None:

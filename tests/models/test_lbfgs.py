@@ -78,6 +78,15 @@ def test_a_tolerance_beyond_rounding_ends_with_the_flag_down() -> None:
     assert end.iterations < 10_000
 
 
+def test_a_cliff_ends_with_the_flag_down() -> None:
+    def cliff(point: Floats) -> Evaluation:
+        value = 0.0 if (point == 1).all() else np.inf
+        return Evaluation(point, value, np.ones(2), np.ones(2))
+
+    end = minimise(cliff, np.ones(2), np.ones(2), tolerance=1e-9, max_iterations=10)
+    assert (end.converged, end.iterations, end.rms) == (False, 0, 1.0)
+
+
 def test_units_scale_the_stopping_rule() -> None:
     problem = Quadratic(np.eye(2), np.ones(2), np.full(2, 10.0))
     loose = minimise(problem, np.zeros(2), np.full(2, 100.0), tolerance=0.1, max_iterations=9)

@@ -122,7 +122,9 @@ def test_a_schema_is_drafted_with_discover(tmp_path: Path, book: Ledger) -> None
     model = fit(tmp_path / "guests.csv", None, discover=True, ledger=book)
     assert model.schema.name == "guests"
     assert book.spent("guests").releases == 1
-    assert fit(TABLE, None, discover=True, ledger=book).schema.name == "table"
+    assert fit(TABLE, None, name="inn", discover=True, ledger=book).schema.name == "inn"
+    with pytest.raises(SchemaError, match="no name"):
+        fit(TABLE, None, discover=True, ledger=book)
 
 
 OUTSIDE = Schema.model_validate(
@@ -218,6 +220,15 @@ def test_rows_that_do_not_fit_cost_nothing(book: Ledger) -> None:
     assert "private-value" not in str(caught.value)
     assert states(book) == ["cancelled"]
     assert book.spent("small").epsilon == 0.0
+
+
+def test_rows_that_do_not_fit_cost_nothing_where_domains_are_found_too(book: Ledger) -> None:
+    columns = {**SMALL.columns, "x": {"kind": "integer"}}
+    schema = Schema.model_validate({"name": "small", "columns": columns})
+    table = pa.table({"x": [1, 2], "y": ["a", "private-value"]})
+    with pytest.raises(SchemaMismatch, match="'y'"):
+        fit(table, schema, discover=True, ledger=book)
+    assert states(book) == ["cancelled"]
 
 
 def test_noise_that_cannot_be_drawn_costs_nothing(book: Ledger) -> None:
@@ -329,9 +340,10 @@ def test_thresholds_are_announced_to_the_ledger(
 def test_stages_are_named_as_they_begin(book: Ledger) -> None:
     stages: list[str] = []
     fit(schema=OPEN, discover=True, ledger=book, watch=stages.append)
-    assert stages[:2] == ["looking for bounds", "looking for categories"]
-    assert all(stage.startswith("counting") for stage in stages[2:])
-    assert len(stages) >= 4
+    found, counted = stages[:3], stages[3:]
+    assert found == ["checking declared columns", "looking for bounds", "looking for categories"]
+    assert all(stage.startswith("counting") for stage in counted)
+    assert len(counted) >= 2
 
 
 def test_metadata_of_the_table_stays_behind(model: tronie.Model, table: pa.Table) -> None:

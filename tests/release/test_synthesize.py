@@ -171,6 +171,26 @@ def test_a_full_disk_leaves_nothing_but_the_ledgers_entry(
     assert [entry.state for entry in book.entries()] == ["committed"]
 
 
+def test_a_disk_that_is_full_already_costs_nothing(
+    release: Any, place: Path, book: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    with pytest.raises(OutputError, match="No space left"):
+        release(place / "a" / "out")
+    assert list(place.iterdir()) == []
+    assert book.entries() == ()
+
+
+def test_folders_that_were_made_for_it_go_again(release: Any, place: Path) -> None:
+    def stop(stage: str) -> None:
+        raise KeyboardInterrupt
+
+    (place / "old").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        release(place / "old" / "new" / "newer" / "out", watch=stop)
+    assert [path.name for path in place.rglob("*")] == ["old"]
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("oops"), MemoryError()])
 @pytest.mark.parametrize("step", ["fit", "sample", "describe", "save"])
 def test_an_error_in_the_middle_leaves_nothing(

@@ -197,6 +197,13 @@ def test_an_empty_table_has_a_total_of_one() -> None:
     assert found.codings["x"].weights.sum() == pytest.approx(1.0)
 
 
+def test_a_column_of_nulls_has_weight_on_nulls_alone() -> None:
+    found, _ = prepared(pa.table({"x": pa.nulls(700, pa.int64())}), WIDE, quiet=True)
+    coding = found.codings["x"]
+    assert coding.weights[-1] == pytest.approx(700)
+    assert not coding.weights[:-1].any()
+
+
 def test_independence_is_the_product_of_shares() -> None:
     schema = schema_of(
         {

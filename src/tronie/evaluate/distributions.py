@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tronie.schema.columns import Listed, Modelled, Ordered
+from tronie.errors import SchemaMismatch
+from tronie.schema.columns import Listed, Modelled
 from tronie.schema.domain import Clique
 from tronie.schema.grid import Coding, Grid, Ints
 from tronie.schema.schema import Schema
@@ -54,12 +55,11 @@ def compare(real: Any, synthetic: Any, schema: Schema) -> Comparison:
         real: The private table, as for `tronie.fit`.
         synthetic: The synthetic table.
         schema: The schema of the model, its unknowns found.
+
+    Raises:
+        SchemaMismatch: If a table lacks a column, or holds values outside its domain.
     """
-    columns = {
-        name: column
-        for name, column in schema.columns.items()
-        if isinstance(column, Listed) or (isinstance(column, Ordered) and column.bounded)
-    }
+    columns = schema.lattices
     points = [
         {name: _points(table, name, column) for name, column in columns.items()}
         for table in (real, synthetic)
@@ -80,7 +80,12 @@ def compare(real: Any, synthetic: Any, schema: Schema) -> Comparison:
 
 
 def _points(table: Any, name: str, column: Modelled) -> Ints:
-    batches = open_source(table).batches([name])
+    source = open_source(table)
+    if name not in source.schema.names:
+        raise SchemaMismatch(
+            f"a table lacks the column {name!r}.", "Compare tables that have the schema's columns."
+        )
+    batches = source.batches([name])
     parts = [encode(name, column, batch.column(0)).astype(np.int64) for batch in batches]
     return np.concatenate([*parts, np.empty(0, np.int64)])
 

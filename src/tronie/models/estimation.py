@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tronie.errors import SchemaError
+from tronie.models.components import Components
 from tronie.models.factor import Factor
 from tronie.models.junction import MAX_CELLS, JunctionTree, check_clique, junction_tree
 from tronie.models.lbfgs import Evaluation, dot, minimise
@@ -42,7 +43,7 @@ def estimate(
     Minimises ``total * log Z - <dual, counts> + slack / 2 * sum(sd * dual^2)`` over one dual variable
     per measured cell; their sum is the model's log potential. Where measurements overlap, many dual
     variables have the same sum; the problem is therefore stated in terms of the sum's orthogonal
-    components (see `Blocks`), each of them estimated from all measurements that tell of it. That is
+    components (see `Components`), each of them estimated from all measurements that tell of it. That is
     the same optimum, up to those weights, in a tenth of the steps.
 
     Args:
@@ -111,20 +112,20 @@ class _Dual:
         values, sds = self._blocks.flatten(marginals)
         values = np.where(self._possible(), values, 0.0)
         counts, variances = self._blocks.pooled(values, sds**2)
-        components = self._blocks.assembled(self._blocks.purified(counts))
-        self._counts = components + self._blocks.constant(total)
+        self._counts = self._blocks.reconciled(counts, variances, total)
         _, self._slack = self._blocks.pooled(values, slack * sds * np.minimum(sds / FINE, 1.0))
+        self._components = Components(self._blocks, self._slack)
         self.units = np.sqrt(variances)
 
     def evaluate(self, duals: Floats) -> Evaluation:
         """Value, gradient and, roughly, curvature; the last is that of independent counts."""
         blocks = self._blocks
-        components = blocks.components(duals)
+        components = self._components.of(duals)
         pull = self._slack * components
         value = 0.5 * dot(pull, components) - dot(duals, self._counts)
         value += self._total * self._calibrate(duals)
         expected = self._total * blocks.gather(self._tables)
-        gradient = expected - self._counts + blocks.assembled(blocks.purified(pull))
+        gradient = expected - self._counts + self._components.adjoint(pull)
         curvature = np.maximum(np.maximum(expected, self._counts), 0.0) + self._slack
         return Evaluation(duals, value, gradient, curvature)
 

@@ -15,6 +15,9 @@ Codes: TypeAlias = NDArray[np.integer[Any]]
 
 GOLDEN = (5**0.5 - 1) / 2
 
+BLOCK = 2**17
+"""Rows that are spread at once; as many as the processor's cache is good for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
@@ -57,7 +60,7 @@ class _Spread:
         weights = np.where(mass[groups] > 0, weights, widths)
         share = weights / np.bincount(groups, weights)[groups]
         ends = np.cumsum(share)
-        firsts = np.searchsorted(groups, np.arange(groups[-1] + 1))
+        firsts: Ints = np.searchsorted(groups, np.arange(coding.size))
         begun = ends - share
         cuts = groups + np.clip(begun - begun[firsts][groups], 0.0, 1.0)
         return cls(np.append(cuts, groups[-1] + 1.0), grid.starts[order], widths)
@@ -67,15 +70,29 @@ class _Spread:
         """Whether each code is one point."""
         return len(self.starts) == self.cuts[-1] and bool((self.widths == 1).all())
 
-    def points(self, codes: Codes, position: Floats) -> Ints:
-        """The lattice index at a position in [0, 1) within each row's code."""
+    def draw(self, codes: Codes, step: float, rng: np.random.Generator) -> Ints:
+        """A lattice index for each code, evenly spread within each code.
+
+        Args:
+            codes: Codes of the rows, shape (rows,).
+            step: Irrational step of the positions of a code's successive rows.
+            rng: Source of each code's first position.
+        """
         if self.trivial:
             return self.starts[codes]
-        place = codes + np.minimum(position, 1 - 2.0**-30)
+        counts = np.bincount(codes, minlength=int(self.cuts[-1]))
+        # Rows in the order of their codes: look-ups then go from left to right, which is fast.
+        order = np.argsort(codes, kind="stable")
+        ranks = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
+        position = (ranks * step + np.repeat(rng.random(len(counts)), counts)) % 1.0
+        place = np.minimum(position, 1 - 2.0**-30) + np.repeat(np.arange(len(counts)), counts)
         cell = np.searchsorted(self.cuts, place, side="right") - 1
-        stretch = self.cuts[cell + 1] - self.cuts[cell]
-        inside = np.clip((place - self.cuts[cell]) / stretch, 0.0, 1 - 2.0**-30)
-        return self.starts[cell] + (inside * self.widths[cell]).astype(np.int64)
+        inside = (place - self.cuts[cell]) / np.diff(self.cuts)[cell]
+        widths = self.widths[cell]
+        offset = np.minimum((inside * widths).astype(np.int64), widths - 1)
+        points = np.empty(len(codes), np.int64)
+        points[order] = self.starts[cell] + offset
+        return points
 
 
 def expand(
@@ -101,11 +118,11 @@ def expand(
     """
     points: dict[str, Ints] = {}
     for number, (column, coding) in enumerate(codings.items()):
-        spread = _Spread.of(coding)
-        position = np.empty(0)
-        if not spread.trivial:
-            position = _positions(codes[column], coding.size, _step(number), rng)
-        points[column] = spread.points(codes[column], position)
+        spread, step = _Spread.of(coding), _step(number)
+        rows = codes[column]
+        starts = range(0, max(len(rows), 1), BLOCK)
+        blocks = [spread.draw(rows[start : start + BLOCK], step, rng) for start in starts]
+        points[column] = np.concatenate(blocks)
     if rankings:
         _repair(points, codings, codes, rng, axes or {}, rankings)
     return points
@@ -123,15 +140,6 @@ def _prime(number: int) -> int:
         candidate += 1
         found += all(candidate % d for d in range(2, int(candidate**0.5) + 1))
     return candidate
-
-
-def _positions(codes: Codes, size: int, step: float, rng: np.random.Generator) -> Floats:
-    """Positions in [0, 1), evenly spread within each code."""
-    order = np.argsort(codes, kind="stable")
-    counts = np.bincount(codes, minlength=size)
-    ranks = np.empty(len(codes), np.int64)
-    ranks[order] = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return (ranks * step + rng.random(size)[codes]) % 1.0
 
 
 def _repair(

@@ -116,11 +116,12 @@ def _least_squares(levels: Sequence[Level], answers: Sequence[Floats]) -> Floats
     Source: Hay, Rastogi, Miklau, Suciu 2010, arXiv 0904.0942, for any nested grids.
     """
     upward: list[tuple[Floats, Floats, Floats, Floats]] = []
-    estimate, variance = answers[-1], np.full(len(answers[-1]), levels[-1].variance)
+    estimate = answers[-1]
+    variance: Floats = np.full(len(estimate), levels[-1].variance)
     for below, level, own in zip(levels[:0:-1], levels[-2::-1], answers[-2::-1], strict=True):
         sums = np.zeros(own.shape)
         np.add.at(sums, below.parents, estimate)
-        spread = np.bincount(below.parents, variance, minlength=len(own))
+        spread = np.bincount(below.parents, variance, minlength=len(own)).astype(np.float64)
         upward.append((estimate, variance, sums, spread))
         weight = spread / (spread + level.variance)
         estimate = weight[:, None] * own + (1 - weight)[:, None] * sums

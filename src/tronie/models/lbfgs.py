@@ -19,8 +19,8 @@ SUFFICIENT = 1e-4
 ROUNDING = 1e-14
 """Relative error of a function value."""
 
-TRIALS = 40
-"""Step lengths to try along one direction: the shortest is below 1e-12 of the first."""
+SHORTEST = 1e-12
+"""Part of the first step along a direction below which no other is tried."""
 
 
 class Evaluation(NamedTuple):
@@ -119,7 +119,7 @@ def _search(objective: Objective, here: Evaluation, direction: Floats) -> Evalua
     if not slope < 0:
         return None
     length = 1.0
-    for _ in range(TRIALS):
+    while length > SHORTEST:
         there = objective(here.point + length * direction)
         rise = there.value - here.value
         if rise <= SUFFICIENT * length * slope:

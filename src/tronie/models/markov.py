@@ -52,9 +52,10 @@ class MarkovRandomField:
         convergence: How well it was estimated, if it was.
         duals: Dual variables of the estimate, from which another may start.
 
-    >>> tree = junction_tree(Domain({"a": 2, "b": 2}), [("a", "b")])
+    >>> from tronie.models.junction import junction_tree
+    >>> tree = JunctionTree(Domain({"a": 2, "b": 2}), (("a", "b"),), (-1,))
     >>> model = MarkovRandomField(tree, 10.0, (np.array([[0.1, 0.2], [0.3, 0.4]]),))
-    >>> model.marginal(["b"]).values.tolist()
+    >>> model.marginal(["b"]).values.round(9).tolist()
     [4.0, 6.0]
     >>> model.condition({"a": np.array([False, True])}).marginal(["b"]).values.round(9).tolist()
     [3.0, 4.0]

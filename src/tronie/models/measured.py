@@ -15,6 +15,9 @@ from tronie.models.propagation import spread
 from tronie.schema.domain import Clique
 from tronie.schema.grid import Floats, Ints
 
+SWEEPS = 2000
+"""Rounds of making tables agree, at most; two or three suffice for noise that is even."""
+
 _Set: TypeAlias = frozenset[str]
 
 
@@ -46,70 +49,45 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Way:
+class Way:
     """One way to sum tables to smaller ones: each table to at most one of those that it contains.
 
     Attributes:
         groups: For each of the first cells, the number of its group; groups are cells of the
             smaller tables, once per larger table.
         targets: For each group, the cell of the smaller table; beyond the last cell for the total.
-        shares: For each group, 1 / its number of cells.
     """
 
     groups: Ints
     targets: Ints
-    shares: Floats
 
     def sums(self, flat: Floats) -> Floats:
         """Sum of each group's cells."""
-        return weighted_count(self.groups, flat[: len(self.groups)], len(self.shares))
+        return weighted_count(self.groups, flat[: len(self.groups)], len(self.targets))
+
+    def shares(self, weights: Floats) -> Floats:
+        """Each cell's part of its group, by weight."""
+        return weights[: len(self.groups)] / self.sums(weights)[self.groups]
 
 
 class Blocks:
-    """Tables that are closed under intersection, larger ones first.
-
-    A function on a table is the sum of its *components*: for each table within it, a function of
-    that table's columns alone, orthogonal to all functions of fewer. A vector over all cells stands
-    for the sum of one function per table; many vectors stand for the same sum, and only the sum's
-    components tell them apart from others.
-
-    Source: Darroch, Speed 1983 for the decomposition; Xiao et al. 2023, arXiv 2305.08175, for its use
-    with noisy marginals.
+    """Tables that are closed under intersection, those with most others within them first.
 
     Args:
         tree: A junction tree that covers all tables.
         cliques: Columns of some tables; those of their intersections are added.
+
+    Attributes:
+        blocks: Where each table lies.
+        size: Cells of all tables.
+        ways: Sums of tables to those within them, or to the total where there are none.
     """
 
     def __init__(self, tree: JunctionTree, cliques: Iterable[Clique]) -> None:
         within = _containments(cliques)
         self.blocks = _lay_out(tree, within)
         self.size = self.blocks[-1].cells.stop if self.blocks else 0
-        self._ways = _ways(self.blocks, within)
-
-    def components(self, flat: Floats) -> Floats:
-        """The components of the sum that a vector stands for."""
-        padded = np.append(flat, 0.0)
-        for way in self._ways:
-            means = way.sums(flat) * way.shares
-            padded += weighted_count(way.targets, means, self.size + 1)
-        return self.purified(padded[:-1])
-
-    def purified(self, flat: Floats) -> Floats:
-        """Each table's own component: what is orthogonal to functions of fewer columns."""
-        pure = flat.copy()
-        for way in self._ways:
-            means = way.sums(pure) * way.shares
-            pure[: len(way.groups)] -= means[way.groups]
-        return pure
-
-    def assembled(self, components: Floats) -> Floats:
-        """The adjoint of summing up: each table gets its share of every component within it."""
-        padded = np.append(components, 0.0)
-        tables = components.copy()
-        for way in self._ways:
-            tables[: len(way.groups)] += (padded[way.targets] * way.shares)[way.groups]
-        return tables
+        self.ways = _ways(self.blocks, within)
 
     def pooled(self, values: Floats, variances: Floats) -> tuple[Floats, Floats]:
         """Best estimates from each table and from the sums of those that contain it.
@@ -123,20 +101,29 @@ class Blocks:
         """
         precision = np.append(1 / variances, 0.0)
         weighted = np.append(values / variances, 0.0)
-        for way in self._ways:
+        for way in self.ways:
             weights = 1 / way.sums(variances)
             precision += weighted_count(way.targets, weights, self.size + 1)
             weighted += weighted_count(way.targets, weights * way.sums(values), self.size + 1)
         return weighted[:-1] / precision[:-1], 1 / precision[:-1]
 
-    def constant(self, total: float) -> Floats:
-        """Each table uniform, with a given sum."""
-        return np.concatenate(
-            [
-                np.empty(0),
-                *(np.full(math.prod(b.shape), total / math.prod(b.shape)) for b in self.blocks),
-            ]
-        )
+    def reconciled(self, values: Floats, variances: Floats, total: float) -> Floats:
+        """Estimates that agree with one another and with the total.
+
+        What a table lacks of those within it is divided among its cells in proportion to their
+        variances, again and again where variances differ within a table.
+        """
+        tables = values.copy()
+        shares = [way.shares(variances) for way in self.ways]
+        for _ in range(SWEEPS):
+            worst = 0.0
+            for way, share in zip(self.ways, shares, strict=True):
+                gaps = np.append(tables, total)[way.targets] - way.sums(tables)
+                tables[: len(share)] += share * gaps[way.groups]
+                worst = max(worst, float(np.abs(gaps).max()))
+            if worst < 1e-9 * total:
+                break
+        return tables
 
     def flatten(self, marginals: Sequence[Marginal]) -> tuple[Floats, Floats]:
         """Values and sds over all cells; 0 and infinity where nothing was measured."""
@@ -209,7 +196,7 @@ def _lay_out(tree: JunctionTree, within: Mapping[_Set, Sequence[_Set]]) -> list[
     return list(blocks.values())
 
 
-def _ways(blocks: Sequence[Block], within: Mapping[_Set, Sequence[_Set]]) -> list[_Way]:
+def _ways(blocks: Sequence[Block], within: Mapping[_Set, Sequence[_Set]]) -> list[Way]:
     """Sums to the first table within each, to the second, and so on; to the total where none is."""
     starts = {frozenset(block.columns): block.cells.start for block in blocks}
     starts[frozenset()] = blocks[-1].cells.stop if blocks else 0
@@ -223,10 +210,9 @@ def _ways(blocks: Sequence[Block], within: Mapping[_Set, Sequence[_Set]]) -> lis
     ]
 
 
-def _way(pairs: Sequence[tuple[Block, _Set]], starts: Mapping[_Set, int]) -> _Way:
+def _way(pairs: Sequence[tuple[Block, _Set]], starts: Mapping[_Set, int]) -> Way:
     groups: list[Ints] = []
     targets: list[Ints] = []
-    shares: list[Floats] = []
     count = 0
     for block, part in pairs:
         kept = [n if c in part else 1 for c, n in zip(block.columns, block.shape, strict=True)]
@@ -234,6 +220,5 @@ def _way(pairs: Sequence[tuple[Block, _Set]], starts: Mapping[_Set, int]) -> _Wa
         numbers = np.arange(count, count + cells).reshape(kept)
         groups.append(np.broadcast_to(numbers, block.shape).ravel())
         targets.append(np.arange(starts[part], starts[part] + cells))
-        shares.append(np.full(cells, cells / math.prod(block.shape)))
         count += cells
-    return _Way(np.concatenate(groups), np.concatenate(targets), np.concatenate(shares))
+    return Way(np.concatenate(groups), np.concatenate(targets))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tronie.models.expansion import Axis, Ranking, code_spans, next_point
 from tronie.models.factor import Factor
-from tronie.schema.columns import Value
+from tronie.schema.columns import Ordered, Value
 from tronie.schema.constraints import Function, Impossible, Order, Range
 from tronie.schema.domain import Clique, Domain
 from tronie.schema.grid import Coding, Grid
@@ -41,7 +41,11 @@ class Rules:
         return cls(
             tuple(regions(schema, c.when) for c in schema.constraints if isinstance(c, Impossible)),
             rankings,
-            {name: Axis(*axis(c)) for name, c in schema.modelled.items() if name in compared},
+            {
+                name: Axis(*axis(column))
+                for name, column in schema.modelled.items()
+                if name in compared and isinstance(column, Ordered)
+            },
         )
 
     @property
@@ -91,8 +95,7 @@ def regions(
     """
     found: dict[str, Region] = {}
     for name, values in wanted.items():
-        column = schema.columns[name]
-        part, target = region(column, values), name
+        part, target = region(schema.lattices[name], values), name
         while target in schema.derived:
             target, part = _preimage(schema, schema.derived[target], part)
         found[target] = _intersect(found[target], part) if target in found else part

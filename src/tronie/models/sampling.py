@@ -19,8 +19,10 @@ from tronie.schema.grid import Floats
 BLOCK = 2**18
 """Rows that are drawn at once; more are drawn in several independent blocks of equal size."""
 
-KEYS = 5
-"""Other columns that a column is balanced against, within each cell of those it depends on."""
+KEYS = 8
+"""Other columns that a column is balanced against, within each cell of those it depends on.
+
+They are chosen at random: columns with the same keys would be drawn in the same order, and in step."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,14 +32,14 @@ class _Step:
     Attributes:
         column: Its name.
         parents: Drawn columns that it depends on.
-        keys: Other drawn columns to balance it against.
+        others: Drawn columns that it does not depend on.
         cumulative: Cumulative probabilities of its codes given each cell of the parents, shape
             (cells of the parents, codes).
     """
 
     column: str
     parents: Clique
-    keys: Clique
+    others: Clique
     cumulative: Floats
 
 
@@ -102,15 +104,9 @@ def _steps(model: MarkovRandomField) -> list[_Step]:
         for k in reversed(range(new)):
             column, parents = clique[k], clique[k + 1 :]
             joint = belief.project((*parents, column)).values
-            keys = _keys(model.domain, [s.column for s in steps], parents)
-            steps.append(_Step(column, parents, keys, _cumulative(joint)))
+            others = tuple(s.column for s in steps if s.column not in parents)
+            steps.append(_Step(column, parents, others, _cumulative(joint)))
     return steps
-
-
-def _keys(domain: Domain, drawn: Sequence[str], parents: Clique) -> Clique:
-    """The drawn columns with the most codes: drawn at random, those would vary the most."""
-    others = [column for column in drawn if column not in parents]
-    return tuple(sorted(others, key=lambda column: -domain[column])[:KEYS])
 
 
 def _cumulative(joint: Floats) -> Floats:
@@ -128,7 +124,9 @@ def _draw(
     drawn: dict[str, Codes] = {}
     for step in steps:
         parents = [(drawn[column], domain[column]) for column in step.parents]
-        keys = [(drawn[column], domain[column]) for column in step.keys]
+        places: list[int] = rng.permutation(len(step.others))[:KEYS].tolist()
+        chosen = [step.others[i] for i in places]
+        keys = [(drawn[column], domain[column]) for column in chosen]
         drawn[step.column] = draw_column(parents, keys, step.cumulative, labels, rng)
     order = rng.permutation(rows)
     return {column: drawn[column][order] for column in domain}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tronie.errors import SchemaError
+from tronie.errors import InputError, SchemaError
 from tronie.measure.curator import Curator, Meter
 from tronie.measure.noise import Noise, OperatingSystemNoise
 from tronie.measure.records import Records
@@ -55,6 +55,8 @@ def plan(
     Raises:
         InputError: If the schema, the budget or the method makes no sense.
     """
+    if rows is not None and rows < 0:
+        raise InputError(f"the table cannot have {rows} rows.", "Give a number of at least 0.")
     facts = schema if isinstance(schema, Schema) else Schema.read(schema)
     facts.require_supported()
     return method_named(method).plan(facts, Budget(epsilon, delta), rows=rows)
@@ -68,6 +70,7 @@ def fit(
     delta: float = DEFAULT_DELTA,
     method: str = AUTO,
     discover: bool = False,
+    name: str | None = None,
     table: str | None = None,
     ledger: Ledger | str | Path | None = None,
     max_epsilon: float | None = None,
@@ -85,6 +88,8 @@ def fit(
         method: A method's name, or `auto`.
         discover: Find bounds and categories that the schema does not declare privately, for a part
             of the budget.
+        name: Name of the data set in the ledger, where no schema says it; that of the file when not
+            given.
         table: Name of the table in a DuckDB file.
         ledger: Where the spending is written down; the user's own ledger when not given.
         max_epsilon: Refuse if this data set would have spent more than this over all releases.
@@ -99,7 +104,7 @@ def fit(
         BudgetExceeded: If the ledger's cap forbids the release; nothing was spent.
     """
     rows = open_source(source, table=table)
-    facts = _public_facts(source, rows, schema, table=table, discover=discover)
+    facts = _public_facts(source, rows, schema, name=name, table=table, discover=discover)
     budget = Budget(epsilon, delta)
     chosen = method_named(method)
     plan = chosen.plan(facts, budget)
@@ -130,6 +135,7 @@ def _public_facts(
     rows: Source,
     schema: Schema | str | Path | None,
     *,
+    name: str | None,
     table: str | None,
     discover: bool,
 ) -> Schema:
@@ -141,7 +147,12 @@ def _public_facts(
                 "Draft one with `tronie schema FILE`, or find bounds and categories privately "
                 "with --discover.",
             )
-        schema = draft(source, table=table)
+        if name is None and not isinstance(source, str | Path):
+            raise SchemaError(
+                "the data set has no name, and the ledger adds up spending by name.",
+                "Give `name`, or a schema.",
+            )
+        schema = draft(source, name=name, table=table)
     facts = schema if isinstance(schema, Schema) else Schema.read(schema)
     facts.require_supported()
     unknown = facts.unknowns()

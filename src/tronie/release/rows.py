@@ -63,7 +63,8 @@ class Rows:
             name: strings([names[code] for code in index])
             for name, names, index in zip(marginal.columns, labels, cells, strict=True)
         }
-        return cls(pa.table({**columns, "rows": marginal.values.ravel()}))
+        counts = "rows" if "rows" not in columns else "expected rows"
+        return cls(pa.table({**columns, counts: marginal.values.ravel()}))
 
     def __len__(self) -> int:
         return self.table.num_rows

@@ -147,15 +147,19 @@ class Schema(BaseModel):
         }
 
     @property
-    def modelled(self) -> dict[str, Modelled]:
-        """Columns with a known lattice that are not computed from another."""
-        derived = self.derived
+    def lattices(self) -> dict[str, Modelled]:
+        """Columns whose values are known to lie on a lattice."""
         return {
             name: column
             for name, column in self.columns.items()
-            if name not in derived
-            and (isinstance(column, Listed) or (isinstance(column, Ordered) and column.bounded))
+            if isinstance(column, Listed) or (isinstance(column, Ordered) and column.bounded)
         }
+
+    @property
+    def modelled(self) -> dict[str, Modelled]:
+        """Columns with a known lattice that are not computed from another."""
+        derived = self.derived
+        return {name: column for name, column in self.lattices.items() if name not in derived}
 
     @property
     def derived(self) -> dict[str, Function]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tronie.measure.curator import Curator
 from tronie.measure.discovery import (
+    LEAST,
     MAX_DECIMALS,
     MOMENT_ORIGIN,
     Decimals,
@@ -42,8 +43,11 @@ EXACT = 2.0**52
 MAX_FUNCTION_VALUES = 4096
 """Most values of a column in a functional dependency without a table."""
 
-FALSE_BUCKET = 0.01
-"""Probability that noise alone moves a found bound outwards."""
+FALSE_BUCKET = 1e-5
+"""Probability that noise alone makes some bucket of a column stand out: bounds far too wide ruin it."""
+
+WINDOWS = (1, 2, 4, 8)
+"""Numbers of neighbouring buckets that may stand out together beyond a bound found so far."""
 
 FEW = 0.005
 """Values that need more decimals than the found resolution are at most this part."""
@@ -109,11 +113,31 @@ def _find_numbers(
 
 
 def _bounds(counts: Ints, sigma: float) -> tuple[float, float]:
-    """Outer edges of the buckets that stand out of the noise; the fullest one if none does."""
+    """Outer edges of the buckets that stand out of the noise; the fullest one if none does.
+
+    Beyond the outermost such bucket, several neighbours may stand out together: a thin tail.
+    """
     edges = Magnitudes.edges()
     threshold = sigma * NormalDist().inv_cdf(1 - FALSE_BUCKET / len(counts))
     full = np.flatnonzero(counts >= min(threshold, counts.max()))
-    return float(edges[full[0]]), float(edges[full[-1] + 1])
+    low, high = int(full[0]), int(full[-1])
+    high += _tail(counts[high + 1 :], threshold)
+    low -= _tail(counts[:low][::-1], threshold)
+    return float(edges[low]), float(edges[high + 1])
+
+
+def _tail(beyond: Ints, threshold: float) -> int:
+    """How many buckets outwards rows are still found, nearest bucket first."""
+    reach = 0
+    while True:
+        found = [
+            width
+            for width in WINDOWS
+            if beyond[reach : reach + width].sum() >= threshold * math.sqrt(width)
+        ]
+        if not found or reach >= len(beyond):
+            return min(reach, len(beyond))
+        reach += found[0]
 
 
 def _resolution(counts: Ints, sigma: float) -> float | None:
@@ -128,7 +152,8 @@ def _bounded(column: Ordered, low: float, high: float, resolution: float | None)
     """The column with found bounds."""
     facts: dict[str, object]
     if isinstance(column, Integer):
-        facts = {"min": _whole(math.floor(low)), "max": _whole(math.ceil(high))}
+        least, most = sorted((_least_whole(low), -_least_whole(-high)))
+        facts = {"min": _exact(least), "max": _exact(most)}
     elif isinstance(column, Decimal):
         facts = _decimal_bounds(low, high, column.resolution or resolution)
     elif isinstance(column, Date):
@@ -138,15 +163,26 @@ def _bounded(column: Ordered, low: float, high: float, resolution: float | None)
     return type(column).model_validate({**column.model_dump(), **facts, "origin": "released"})
 
 
-def _whole(bound: int) -> int:
+def _exact(bound: int) -> int:
     """The nearest bound with which a lattice is small enough."""
     return min(max(bound, -int(EXACT)), int(EXACT) - 1)
+
+
+def _least_whole(low: float) -> int:
+    """The least whole number in a bucket that begins at `low`.
+
+    Buckets hold the end that is nearer to zero, not the other one; logarithms of large numbers round.
+    """
+    least = math.ceil(low) if low >= 0 else math.floor(low) + 1
+    least -= int(abs(low) * 1e-12)
+    return least
 
 
 def _decimal_bounds(low: float, high: float, step: float | None) -> dict[str, object]:
     """Bounds moved outwards to multiples of the step; no step where it would be finer than doubles."""
     if step is None or (high - low) / step > EXACT:
         return {"min": low, "max": high, "resolution": None}
+    low, high = (0.0 if abs(bound) <= 2.0**LEAST else bound for bound in (low, high))
     unit = exact(step)
     least, most = math.floor(exact(low) / unit) * unit, math.ceil(exact(high) / unit) * unit
     return {"min": float(least), "max": float(most), "resolution": step}
