@@ -32,12 +32,19 @@ SETTINGS = """\
 |---|---|
 {codes}
 
+## Output
+
+Results go to standard output, progress and errors to standard error. With `--json` a command prints one JSON object and
+nothing else. An error is one paragraph: what is wrong and where, and what to do next. A run that is stopped leaves nothing
+half-written.
+
 ## Environment
 
 | variable | meaning |
 |---|---|
 | `TRONIE_LEDGER` | the ledger file, where `--ledger` is not given |
 | `TRONIE_DEBUG` | `1` prints tracebacks; they may show private values |
+| `NO_COLOR` | any value takes colours off |
 
 ## Shell completion
 

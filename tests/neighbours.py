@@ -161,4 +161,5 @@ def check_bounded_range(query: Selection, tables: Neighbours) -> None:
     change = selection_log_odds(query, tables.with_unit, tables.k) - selection_log_odds(
         query, tables.without_unit, tables.k
     )
-    assert change.max() - change.min() <= query.epsilon * (1 + 1e-9)
+    spread = change.max() - change.min()
+    assert spread <= query.epsilon * (1 + 1e-9), f"log odds moved {spread}, charged {query.epsilon}"

@@ -8,6 +8,7 @@ They must be the same, byte for byte.
 
 from __future__ import annotations
 
+import logging
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,9 @@ from tronie.measure.noise import InsecureNoise
 from tronie.models.histogram import Histogram, group_ordered
 from tronie.schema.schema import Schema
 from tronie.synth import prepare as prepare_module
+
+log = logging.getLogger(__name__)
+"""Shown by ``pytest --log-cli-level INFO``."""
 
 METHODS = ("independent", "mst")
 
@@ -179,5 +183,6 @@ def test_bins_from_raw_data_are_caught(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Curator, "_blur", leak)
     monkeypatch.setattr(prepare_module, "group_ordered", group_raw)
-    with pytest.raises(AssertionError, match="depends on private rows"):
+    with pytest.raises(AssertionError, match="depends on private rows") as caught:
         check_same(release_twice(monkeypatch, tmp_path, DECLARED, "independent"))
+    log.info("caught: %s", caught.value)

@@ -5,6 +5,7 @@ Bins from raw data are planted in test_non_interference.py.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -25,14 +26,18 @@ from tronie.measure.curator import Curator, Meter
 from tronie.measure.queries import Marginal, Misfits, Selection
 from tronie.privacy.events import Event, Gaussian
 
+log = logging.getLogger(__name__)
+"""Shown by ``pytest --log-cli-level INFO``."""
+
 CLIQUES = [("a",), ("b",), ("c",)]
 
 
 def fails_somewhere(check: Any) -> None:
     """Fail unless a property fails on some drawn table."""
     run = settings(max_examples=200, phases=[Phase.generate])(given(neighbours())(check))
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=r"moved .*, charged") as caught:
         run()
+    log.info("caught: %s", caught.value)
 
 
 def test_the_checks_pass_without_a_bug() -> None:

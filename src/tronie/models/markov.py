@@ -53,7 +53,7 @@ class MarkovRandomField:
         duals: Dual variables of the estimate, from which another may start.
 
     >>> from tronie.models.junction import junction_tree
-    >>> tree = JunctionTree(Domain({"a": 2, "b": 2}), (("a", "b"),), (-1,))
+    >>> tree = junction_tree(Domain({"a": 2, "b": 2}), [("a", "b")])
     >>> model = MarkovRandomField(tree, 10.0, (np.array([[0.1, 0.2], [0.3, 0.4]]),))
     >>> model.marginal(["b"]).values.round(9).tolist()
     [4.0, 6.0]
