@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -54,6 +54,8 @@ def problems(draw: st.DrawFn) -> tuple[list[dict[str, NDArray[Any]]], dict[str, 
 @given(problems(), st.sampled_from([2, 7, 2**18]))
 def test_counts_are_those_of_a_plain_loop(problem: Any, buffer_rows: int) -> None:
     chunks, sizes, cliques = problem
+    cells = sum(math.prod(sizes[column] for column in clique) for clique in set(cliques))
+    assume(cells <= counting.MAX_CELLS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counting, "BUFFER_ROWS", buffer_rows)
         counts = count_marginals(iter(chunks), sizes, cliques)

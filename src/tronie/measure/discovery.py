@@ -139,12 +139,13 @@ class Decimals:
         """The histogram, shape (size,)."""
         x = numbers(self.kind, values, MOMENT_ORIGIN)
         x = x[np.isfinite(x)]
+        # The nearest float to a decimal number is off by a few parts in 2^53, or in 2^24.
+        rounding = 2.0**-20 if str(values.type) in ("float", "halffloat") else 2.0**-49
         need = np.full(len(x), MAX_DECIMALS + 1)
         for decimals in range(MAX_DECIMALS, -1, -1):
             scaled = x * 10.0**decimals
-            need[np.abs(scaled - np.rint(scaled)) <= 1e-9 * np.maximum(np.abs(scaled), 1)] = (
-                decimals
-            )
+            gap = np.abs(scaled - np.rint(scaled))
+            need[gap <= rounding * np.maximum(np.abs(scaled), 1)] = decimals
         return np.bincount(need, minlength=self.size)
 
 
