@@ -34,9 +34,9 @@ SETTINGS = """\
 
 ## Output
 
-Results go to standard output, progress and errors to standard error. With `--json` a command prints one JSON object and
-nothing else. An error is one paragraph: what is wrong and where, and what to do next. A run that is stopped leaves nothing
-half-written.
+Results go to standard output, progress and errors to standard error. With `--json` a command prints
+one JSON object and nothing else. An error is one paragraph: what is wrong and where, and what to do
+next. A run that is stopped leaves nothing half-written.
 
 ## Environment
 
