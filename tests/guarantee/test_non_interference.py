@@ -29,7 +29,7 @@ from tronie.synth import prepare as prepare_module
 log = logging.getLogger(__name__)
 """Shown by ``pytest --log-cli-level INFO``."""
 
-METHODS = ("independent", "mst")
+METHODS = ("independent", "mst", "glaze")
 
 DECLARED = Schema.model_validate(
     {

@@ -12,7 +12,7 @@ from tronie.privacy.budget import DEFAULT_DELTA
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-METHODS = ("auto", "independent", "mst")
+METHODS = ("auto", "independent", "mst", "glaze")
 """Choices of ``--method``."""
 
 PATH = click.Path(path_type=Path)

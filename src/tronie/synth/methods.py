@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tronie.errors import InputError
+from tronie.synth.glaze import Glaze
 from tronie.synth.independent import Independent
 from tronie.synth.method import Synthesizer
 from tronie.synth.mst import Mst
 
-METHODS: Mapping[str, Synthesizer] = MappingProxyType({"independent": Independent(), "mst": Mst()})
+METHODS: Mapping[str, Synthesizer] = MappingProxyType(
+    {method.name: method for method in (Independent(), Mst(), Glaze())}
+)
 """Name -> method."""
 
 AUTO = "auto"

@@ -10,24 +10,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from tronie.measure.curator import Curator
 from tronie.measure.queries import Ints, Misfits, Selection
-from tronie.measure.queries import Marginal as MarginalQuery
 from tronie.models.estimation import estimate
 from tronie.models.junction import forecast_cells
-from tronie.models.marginal import Marginal
 from tronie.privacy.budget import Budget
 from tronie.privacy.events import MAX_EXPONENTIAL_EPSILON
 from tronie.privacy.gdp import advantage
 from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
 from tronie.synth.method import Fitted
+from tronie.synth.pairs import Components, measure_cliques, rounded
 from tronie.synth.plan import MODEL_CELLS, Plan, make_plan
 from tronie.synth.prepare import Prepared, prepare
 
@@ -81,7 +78,7 @@ class Mst:
         measured = list(prepared.oneways)
         if len(prepared.domain) > 1:
             tree = self._choose(curator, prepared, plan)
-            measured += measure_cliques(curator, prepared, plan, "pairs", tree)
+            measured += measure_cliques(curator, prepared, plan, tree)
         model = estimate(prepared.domain, measured, prepared.total, zeros=prepared.zeros)
         return Fitted(prepared, model)
 
@@ -100,11 +97,6 @@ class Mst:
         return spanning_tree(dict(zip(pairs, scores.tolist(), strict=True)), fits)
 
 
-def rounded(table: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Ints:
-    """The nearest integer table."""
-    return np.rint(table).astype(np.int64)
-
-
 def spanning_tree(
     weights: Mapping[Clique, float], fits: Callable[[list[Clique]], bool] = lambda pairs: True
 ) -> list[Clique]:
@@ -119,7 +111,7 @@ def spanning_tree(
     >>> spanning_tree({("a", "b"): 3, ("b", "c"): 1, ("a", "c"): 2})
     [('a', 'b'), ('a', 'c')]
     """
-    components = _Components(weights)
+    components = Components(weights)
     tree: list[Clique] = []
     for pair in sorted(weights, key=lambda pair: -weights[pair]):
         if not components.joined(pair) and fits([*tree, pair]):
@@ -135,7 +127,7 @@ def _choose_in_turn(
     fits: Callable[[list[Clique]], bool],
 ) -> list[Clique]:
     """Kruskal's algorithm with the exponential mechanism in place of the maximum."""
-    components = _Components(references)
+    components = Components(references)
     epsilon = _bounded_range(plan.mu * (plan.share("select") / (components.count - 1)) ** 0.5)
     tree: list[Clique] = []
     while open_pairs := {
@@ -152,34 +144,3 @@ def _bounded_range(mu: float) -> float:
     """The epsilon of an exponential mechanism that costs a GDP parameter of at most mu."""
     most = math.tanh(MAX_EXPONENTIAL_EPSILON / 4)
     return 4 * math.atanh(min(advantage(mu), most)) * (1 - 1e-6)
-
-
-class _Components:
-    """Which columns are connected so far."""
-
-    def __init__(self, pairs: Iterable[Clique]) -> None:
-        self._member = {column: column for pair in pairs for column in pair}
-
-    @property
-    def count(self) -> int:
-        return len(set(self._member.values()))
-
-    def joined(self, pair: Clique) -> bool:
-        return self._member[pair[0]] == self._member[pair[1]]
-
-    def join(self, pair: Clique) -> None:
-        kept, lost = (self._member[column] for column in pair)
-        self._member = {c: kept if m == lost else m for c, m in self._member.items()}
-
-
-def measure_cliques(
-    curator: Curator, prepared: Prepared, plan: Plan, step: str, cliques: list[Clique]
-) -> list[Marginal]:
-    """Measure some cliques, each with noise that suits its size."""
-    raw = {clique: prepared.domain.size(clique) ** (2 / 3) for clique in cliques}
-    sigmas = {c: plan.sigma(step, value / sum(raw.values())) for c, value in raw.items()}
-    answers = curator.ask([MarginalQuery(clique, sigma) for clique, sigma in sigmas.items()])
-    return [
-        Marginal(clique, answer.astype(np.float64), np.array(sigma))
-        for (clique, sigma), answer in zip(sigmas.items(), answers, strict=True)
-    ]
