@@ -8,8 +8,9 @@ vector; (2) pairs are taken greedily by what they should gain, their distance le
 them, as long as the model stays small; the first round takes a forest; (3) the batch is measured, each pair
 with noise that suits its size; (4) the model is fitted again from where it stood.
 
-Guarantee: every access is Gaussian and each round's budget is fixed beforehand, so the whole run is exactly
-Gaussian-DP with the planned mu, although which pairs are measured depends on earlier answers.
+Guarantee: every access is Gaussian, and the squares of their parameters sum to at most the square of the
+planned mu, which is fixed beforehand. So the whole run is mu-GDP, although which pairs are measured, and
+with what part of the budget, depends on earlier answers (Smith, Thakurta 2022, arXiv 2210.17520).
 
 Source: adaptive selection as in AIM (McKenna, Mullins, Sheldon, Miklau 2022, arXiv 2201.12677); batches
 chosen by noisy errors as in SWIFT and AIM-GDP (google/dpsynth).
