@@ -79,7 +79,8 @@ def mean_pair_error(method: Synthesizer, epsilon: float) -> float:
     curator, meter = curator_of(table, schema, budget)
     model = method.fit(curator, schema, method.plan(schema, budget)).model
     assert total_mu(meter.events) <= budget.mu
-    assert total_mu(meter.events) >= 0.99 * budget.mu
+    # Once all pairs are measured nothing is left to choose, and that share stays unspent.
+    assert total_mu(meter.events) >= 0.98 * budget.mu
     errors = []
     for pair in itertools.combinations(table.column_names, 2):
         truth = np.zeros((4, 4))
@@ -109,7 +110,8 @@ def test_few_columns(columns: int) -> None:
     method = Glaze()
     fitted = method.fit(curator, few, method.plan(few, budget))
     assert fitted.model.domain.columns == tuple(names)
-    assert total_mu(meter.events) >= 0.99 * budget.mu
+    # Once all pairs are measured nothing is left to choose, and that share stays unspent.
+    assert total_mu(meter.events) >= 0.98 * budget.mu
 
 
 def test_shares_sum_to_one() -> None:

@@ -43,7 +43,7 @@ def test_independence_forgets_dependence_and_mst_keeps_it() -> None:
         fitted = method.fit(curator, SCHEMA, method.plan(SCHEMA, budget))
         joint[name] = fitted.model.marginal(("x", "y")).values / fitted.model.total
         assert fits(meter.events, budget)
-        assert total_mu(meter.events) >= 0.99 * budget.mu
+        assert total_mu(meter.events) >= 0.98 * budget.mu
         assert fitted.prepared.total == pytest.approx(4000, abs=10)
     np.testing.assert_allclose(joint["independent"], 1 / 16, atol=0.005)
     np.testing.assert_allclose(joint["mst"], np.eye(4) / 4, atol=0.005)

@@ -34,7 +34,7 @@ from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
 from tronie.synth.method import Fitted
 from tronie.synth.pairs import Components, measure_cliques, rounded
-from tronie.synth.plan import MEAN_ABSOLUTE, Plan, make_plan
+from tronie.synth.plan import MEAN_ABSOLUTE, Plan, pair_plan
 from tronie.synth.prepare import Prepared, prepare
 
 SELECT = 0.04
@@ -77,19 +77,14 @@ class Glaze:
 
     def plan(self, schema: Schema, budget: Budget, *, rows: int | None = None) -> Plan:
         """A third or so to single columns, a little to the selection, the rest to pairs."""
-        columns = len(schema.modelled) + len(schema.unknowns())
-        share = columns_share(budget.mu)
-        later = {
-            "select": (SELECT, f"choose pairs, in {self.rounds} rounds"),
-            "pairs": (1 - share - SELECT, "measure those pairs"),
-        }
-        return make_plan(
+        return pair_plan(
             self.name,
             schema,
             budget,
-            later if columns > 1 else {},
             rows=rows,
-            pairs=columns * (columns - 1) // 2,
+            columns=columns_share(budget.mu),
+            select=SELECT,
+            why=f"choose pairs, in {self.rounds} rounds",
         )
 
     def fit(self, curator: Curator, schema: Schema, plan: Plan) -> Fitted:
@@ -126,7 +121,7 @@ class Glaze:
         columns = prepared.domain.columns
         pairs = [p for p in itertools.combinations(columns, 2) if p not in known]
         if not pairs:
-            pairs = list(itertools.combinations(columns, 2))
+            return []
         tables = model.marginals(pairs)
         references = {
             pair: rounded(table.values) for pair, table in zip(pairs, tables, strict=True)
@@ -139,7 +134,6 @@ class Glaze:
             pair: (float(score) - MEAN_ABSOLUTE * noise * prepared.domain.size(pair))
             / prepared.total
             for pair, score in zip(pairs, scores.tolist(), strict=True)
-            if pair not in known
         }
         ruled = [zero.columns for zero in prepared.zeros]
         size = _size_of(prepared, [*ruled, *known])

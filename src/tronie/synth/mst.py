@@ -25,7 +25,7 @@ from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
 from tronie.synth.method import Fitted
 from tronie.synth.pairs import Components, measure_cliques, rounded
-from tronie.synth.plan import MODEL_CELLS, Plan, make_plan
+from tronie.synth.plan import MODEL_CELLS, Plan, pair_plan
 from tronie.synth.prepare import Prepared, prepare
 
 SELECT = 0.06
@@ -57,19 +57,14 @@ class Mst:
 
     def plan(self, schema: Schema, budget: Budget, *, rows: int | None = None) -> Plan:
         """A third or so to single columns, a little to the selection, the rest to the tree's pairs."""
-        share = columns_share(budget.mu)
-        columns = len(schema.modelled) + len(schema.unknowns())
-        later = {
-            "select": (SELECT, "choose the pairs that depend on one another most"),
-            "pairs": (1 - share - SELECT, "measure those pairs"),
-        }
-        return make_plan(
+        return pair_plan(
             self.name,
             schema,
             budget,
-            later if columns > 1 else {},
             rows=rows,
-            pairs=columns * (columns - 1) // 2,
+            columns=columns_share(budget.mu),
+            select=SELECT,
+            why="choose the pairs that depend on one another most",
         )
 
     def fit(self, curator: Curator, schema: Schema, plan: Plan) -> Fitted:

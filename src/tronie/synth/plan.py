@@ -141,6 +141,33 @@ class Plan:
         return asdict(self)
 
 
+def pair_plan(
+    method: str,
+    schema: Schema,
+    budget: Budget,
+    *,
+    rows: int | None,
+    columns: float,
+    select: float,
+    why: str,
+) -> Plan:
+    """A plan that goes on to choose pairs of columns and to measure them; pairs get the rest.
+
+    Args:
+        method: The method's name.
+        schema: Public facts.
+        budget: Epsilon and delta of the whole release.
+        rows: Declared number of rows, if any.
+        columns: Share of single columns.
+        select: Share of choosing pairs.
+        why: How pairs are chosen.
+    """
+    count = len(schema.modelled) + len(schema.unknowns())
+    later = {"select": (select, why), "pairs": (1 - columns - select, "measure those pairs")}
+    pairs = count * (count - 1) // 2
+    return make_plan(method, schema, budget, later if pairs else {}, rows=rows, pairs=pairs)
+
+
 def usable_mu(schema: Schema, budget: Budget) -> float:
     """The Gaussian-DP parameter left when the naming of categories has had its part of delta."""
     named = any(isinstance(column, OpenCategory) for column in schema.columns.values())
