@@ -27,6 +27,7 @@ from tronie.synth.plan import (
     pieces,
     usable_mu,
 )
+from tronie.synth.settings import Settings
 
 KNOWN = {
     "a": {"kind": "category", "values": ["x", "y"]},
@@ -105,9 +106,9 @@ def test_naming_categories_takes_a_part_of_delta() -> None:
 
 
 def test_a_plan_is_plain_data() -> None:
-    data = METHODS["mst"].plan(SCHEMAS["all"], Budget(1.0), rows=500).to_dict()
+    data = METHODS["mst"].plan(SCHEMAS["all"], Budget(1.0), Settings(rows=500)).to_dict()
     assert json.loads(json.dumps(data))["budget"] == {"epsilon": 1.0, "delta": 1e-9}
-    assert data["rows"] == 500
+    assert data["settings"]["rows"] == 500
     assert data["rows_per_unit"] == 3
 
 
@@ -140,7 +141,7 @@ def test_pieces_grow_with_rows_and_budget(rows: float, mu: float) -> None:
 
 
 def forecasts(schema: Schema, **options: Any) -> Any:
-    return METHODS["mst"].plan(schema, Budget(1.0), **options).forecast
+    return METHODS["mst"].plan(schema, Budget(1.0), Settings(**options)).forecast
 
 
 def test_errors_are_forecast_where_the_number_of_rows_is_declared() -> None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import click
 
 from tronie.privacy.budget import DEFAULT_DELTA
 
+if TYPE_CHECKING:
+    from tronie.synth.settings import Effort
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+EFFORTS = ("fast", "normal", "high")
+"""Choices of ``--effort``."""
 
 METHODS = ("auto", "independent", "mst", "glaze")
 """Choices of ``--method``."""
@@ -19,12 +25,27 @@ PATH = click.Path(path_type=Path)
 """A file or folder; the library says what is wrong with it."""
 
 
-class Spending(TypedDict):
-    """What `tronie.fit` and `tronie.synthesize` share, as keyword arguments."""
+class Choices(TypedDict):
+    """What every command that plans or spends takes, as keyword arguments."""
 
     epsilon: float
     delta: float
     method: str
+    effort: Effort
+    max_memory: int | None
+    target: str | None
+    workload: Path | None
+
+
+class Planning(Choices):
+    """What `tronie.plan` takes besides."""
+
+    rows: int | None
+
+
+class Spending(Choices):
+    """What `tronie.fit` and `tronie.synthesize` take besides."""
+
     discover: bool
     table: str | None
     ledger: Path | None
@@ -65,6 +86,29 @@ schema = click.argument("schema", metavar="[SCHEMA]", type=PATH, required=False)
 model = click.argument("model", metavar="MODEL", type=PATH)
 
 
+def wishes(command: F) -> F:
+    """The options that say what a table is for and how much time and memory to take."""
+    effort = click.option(
+        "--effort",
+        type=click.Choice(EFFORTS),
+        default="normal",
+        show_default=True,
+        help="How much time to take to be more accurate.",
+    )
+    memory = click.option(
+        "--max-memory", type=int, metavar="MIB", help="Most memory for counts and for the model."
+    )
+    target = click.option(
+        "--target", metavar="COLUMN", help="A column that will be predicted from the others."
+    )
+    workload = click.option(
+        "--workload", type=PATH, help="File that says which marginals matter. [default: all pairs]"
+    )
+    for option in (workload, target, memory, effort):
+        command = option(command)
+    return command
+
+
 def spending(command: F) -> F:
     """The options of everything that reads private rows."""
     discover = click.option(
@@ -77,6 +121,6 @@ def spending(command: F) -> F:
         type=float,
         help="Refuse if the data set would have spent more than this over all releases.",
     )
-    for option in (ledger, cap, table, discover, method, delta, epsilon):
+    for option in (wishes, ledger, cap, table, discover, method, delta, epsilon):
         command = option(command)
     return command

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Unpack
 
 import click
 
@@ -69,15 +70,14 @@ def schema(
 @click.option(
     "--rows", type=int, help="Rows that you expect the table to have, for forecasts only."
 )
+@options.wishes
 @options.as_json
-def plan(
-    schema: Path, epsilon: float, delta: float, method: str, rows: int | None, as_json: bool
-) -> None:
+def plan(schema: Path, as_json: bool, **choices: Unpack[options.Planning]) -> None:
     """Show how a budget would be split, with a forecast.
 
     Made from the SCHEMA alone: no row is read, nothing is spent.
     """
-    found = tronie.plan(schema, epsilon=epsilon, delta=delta, method=method, rows=rows)
+    found = tronie.plan(schema, **choices)
     emit(as_json, found.to_dict(), views.plan(found))
 
 

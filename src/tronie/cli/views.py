@@ -73,7 +73,7 @@ def plan(found: Plan) -> Iterator[str]:
     if not ahead.oneway_error:
         yield aside("Give --rows to see how wrong each column's distribution will be.")
         return
-    yield f"  Expected total variation of single columns, for {found.rows:,} rows"
+    yield f"  Expected total variation of single columns, for {found.settings.rows:,} rows"
     yield from facts((name, f"{error:7.2%}") for name, error in ahead.oneway_error.items())
 
 

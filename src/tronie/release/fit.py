@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tronie.errors import InputError, SchemaError
+from tronie.errors import SchemaError
 from tronie.measure.curator import Curator, Meter
 from tronie.measure.noise import Noise, OperatingSystemNoise
 from tronie.measure.records import Records
@@ -15,17 +15,23 @@ from tronie.privacy.certificate import Certificate
 from tronie.privacy.ledger import Ledger, Reservation
 from tronie.release.drafting import draft
 from tronie.release.model import Model, is_dropped
+from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
 from tronie.synth.discover import planned_keys
 from tronie.synth.method import Fitted
 from tronie.synth.methods import AUTO, method_named
 from tronie.synth.plan import Plan
+from tronie.synth.settings import Effort, Settings, workload_columns
+from tronie.synth.workload import Workload
 from tronie.tables.codec import check_types, output_type
 from tronie.tables.sources import Source, open_source
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+
+WorkloadLike: TypeAlias = Workload | str | Path | Mapping[Clique, float]
+"""What a workload may be given as."""
 
 Watch: TypeAlias = Callable[[str], None]
 """Told the name of each stage as it begins; may raise `Cancelled` to stop the run."""
@@ -42,6 +48,10 @@ def plan(
     delta: float = DEFAULT_DELTA,
     method: str = AUTO,
     rows: int | None = None,
+    effort: Effort = "normal",
+    max_memory: int | None = None,
+    target: str | None = None,
+    workload: WorkloadLike | None = None,
 ) -> Plan:
     """Show how a budget would be split, before any row is read.
 
@@ -51,15 +61,19 @@ def plan(
         delta: Probability of a worse loss than epsilon.
         method: A method's name, or `auto`.
         rows: Number of rows, if you know and may say it; it is used for forecasts only.
+        effort: How much time to take: `fast`, `normal` or `high`.
+        max_memory: Most MiB for counts and for the model's tables.
+        target: A column that will be predicted from the others; pairs that hold it matter more.
+        workload: Which marginals matter, if not all pairs alike: a `Workload`, the file that holds
+            one, or weights by tuples of columns. Not together with a target.
 
     Raises:
-        InputError: If the schema, the budget or the method makes no sense.
+        InputError: If the schema, the budget, the method or the workload makes no sense.
     """
-    if rows is not None and rows < 0:
-        raise InputError(f"the table cannot have {rows} rows.", "Give a number of at least 0.")
     facts = schema if isinstance(schema, Schema) else Schema.read(schema)
     facts.require_supported()
-    return method_named(method).plan(facts, Budget(epsilon, delta), rows=rows)
+    wishes = Settings(rows, effort, max_memory, _workload(workload, facts), target)
+    return method_named(method).plan(facts, Budget(epsilon, delta), wishes)
 
 
 def fit(
@@ -74,6 +88,10 @@ def fit(
     table: str | None = None,
     ledger: Ledger | str | Path | None = None,
     max_epsilon: float | None = None,
+    effort: Effort = "normal",
+    max_memory: int | None = None,
+    target: str | None = None,
+    workload: WorkloadLike | None = None,
     watch: Watch | None = None,
     noise: Noise | None = None,
 ) -> Model:
@@ -93,6 +111,11 @@ def fit(
         table: Name of the table in a DuckDB file.
         ledger: Where the spending is written down; the user's own ledger when not given.
         max_epsilon: Refuse if this data set would have spent more than this over all releases.
+        effort: How much time to take: `fast`, `normal` or `high`.
+        max_memory: Most MiB for counts and for the model's tables.
+        target: A column that will be predicted from the others; pairs that hold it matter more.
+        workload: Which marginals matter, if not all pairs alike: a `Workload`, the file that holds
+            one, or weights by tuples of columns. Not together with a target.
         watch: Follows the run.
         noise: A fake source of noise, for tests; the certificate says so.
 
@@ -107,7 +130,8 @@ def fit(
     facts = _public_facts(source, rows, schema, name=name, table=table, discover=discover)
     budget = Budget(epsilon, delta)
     chosen = method_named(method)
-    plan = chosen.plan(facts, budget)
+    wishes = Settings(None, effort, max_memory, _workload(workload, facts), target)
+    plan = chosen.plan(facts, budget, wishes)
     noise = noise or OperatingSystemNoise()
     watch = watch or _unwatched
     book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
@@ -128,6 +152,15 @@ def fit(
     )
     fitted = _settle(reservation, meter, lambda: chosen.fit(curator, facts, plan))
     return _model(rows, fitted, plan, meter, noise)
+
+
+def _workload(given: WorkloadLike | None, schema: Schema) -> Workload | None:
+    if given is None or isinstance(given, Workload):
+        return given
+    columns = workload_columns(schema)
+    if isinstance(given, str | Path):
+        return Workload.read(given, columns)
+    return Workload.of(given, columns)
 
 
 def _public_facts(

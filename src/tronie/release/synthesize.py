@@ -16,12 +16,13 @@ from tronie.errors import InputError, OutputError
 from tronie.measure.noise import Noise
 from tronie.privacy.budget import DEFAULT_DELTA
 from tronie.privacy.ledger import Ledger
-from tronie.release.fit import Watch, fit
+from tronie.release.fit import Watch, WorkloadLike, fit
 from tronie.release.model import Model, require_drawable
 from tronie.release.report import ReleaseReport, describe
 from tronie.release.rows import Rows
 from tronie.schema.schema import Schema
 from tronie.synth.methods import AUTO
+from tronie.synth.settings import Effort
 
 ROOM = 2**20
 """Bytes that must fit beside the folder before anything is spent."""
@@ -63,6 +64,10 @@ def synthesize(
     format: str = "parquet",
     ledger: Ledger | str | Path | None = None,
     max_epsilon: float | None = None,
+    effort: Effort = "normal",
+    max_memory: int | None = None,
+    target: str | None = None,
+    workload: WorkloadLike | None = None,
     watch: Watch | None = None,
     noise: Noise | None = None,
 ) -> Release:
@@ -98,6 +103,10 @@ def synthesize(
             table=table,
             ledger=ledger,
             max_epsilon=max_epsilon,
+            effort=effort,
+            max_memory=max_memory,
+            target=target,
+            workload=workload,
             watch=watch,
             noise=noise,
         )

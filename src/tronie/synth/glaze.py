@@ -36,6 +36,7 @@ from tronie.synth.method import Fitted
 from tronie.synth.pairs import Components, measure_cliques, rounded
 from tronie.synth.plan import MEAN_ABSOLUTE, Plan, pair_plan
 from tronie.synth.prepare import Prepared, prepare
+from tronie.synth.settings import DEFAULTS, Settings
 
 SELECT = 0.04
 """Share of choosing pairs, over all rounds."""
@@ -75,13 +76,13 @@ class Glaze:
     cells: int = 400_000
     name: str = "glaze"
 
-    def plan(self, schema: Schema, budget: Budget, *, rows: int | None = None) -> Plan:
+    def plan(self, schema: Schema, budget: Budget, settings: Settings = DEFAULTS) -> Plan:
         """A third or so to single columns, a little to the selection, the rest to pairs."""
         return pair_plan(
             self.name,
             schema,
             budget,
-            rows=rows,
+            settings,
             columns=columns_share(budget.mu),
             select=SELECT,
             why=f"choose pairs, in {self.rounds} rounds",

@@ -11,6 +11,7 @@ from tronie.schema.schema import Schema
 from tronie.synth.method import Fitted
 from tronie.synth.plan import Plan, make_plan
 from tronie.synth.prepare import prepare
+from tronie.synth.settings import DEFAULTS, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,9 @@ class Independent:
 
     name: str = "independent"
 
-    def plan(self, schema: Schema, budget: Budget, *, rows: int | None = None) -> Plan:
+    def plan(self, schema: Schema, budget: Budget, settings: Settings = DEFAULTS) -> Plan:
         """All that is not spent on finding the domain goes to single columns."""
-        return make_plan(self.name, schema, budget, {}, rows=rows, pairs=0)
+        return make_plan(self.name, schema, budget, {}, settings, pairs=0)
 
     def fit(self, curator: Curator, schema: Schema, plan: Plan) -> Fitted:
         """Measure the columns and fit them, constraints included."""

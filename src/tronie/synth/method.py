@@ -11,6 +11,7 @@ from tronie.privacy.budget import Budget
 from tronie.schema.schema import Schema
 from tronie.synth.plan import Plan
 from tronie.synth.prepare import Prepared
+from tronie.synth.settings import DEFAULTS, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,13 @@ class Synthesizer(Protocol):
         """The method's name, as on the command line."""
         ...
 
-    def plan(self, schema: Schema, budget: Budget, *, rows: int | None = None) -> Plan:
+    def plan(self, schema: Schema, budget: Budget, settings: Settings = DEFAULTS) -> Plan:
         """Split the budget.
 
         Args:
             schema: Public facts.
             budget: Epsilon and delta of the whole release.
-            rows: Number of rows as declared by the user, for the forecasts.
+            settings: What the user asks for beside the budget.
         """
         ...
 

@@ -27,6 +27,7 @@ from tronie.synth.method import Fitted
 from tronie.synth.pairs import Components, measure_cliques, rounded
 from tronie.synth.plan import MODEL_CELLS, Plan, pair_plan
 from tronie.synth.prepare import Prepared, prepare
+from tronie.synth.settings import DEFAULTS, Settings
 
 SELECT = 0.06
 """Share of choosing the tree."""
@@ -55,13 +56,13 @@ class Mst:
     selection: Literal["gaussian", "exponential"] = "gaussian"
     name: str = "mst"
 
-    def plan(self, schema: Schema, budget: Budget, *, rows: int | None = None) -> Plan:
+    def plan(self, schema: Schema, budget: Budget, settings: Settings = DEFAULTS) -> Plan:
         """A third or so to single columns, a little to the selection, the rest to the tree's pairs."""
         return pair_plan(
             self.name,
             schema,
             budget,
-            rows=rows,
+            settings,
             columns=columns_share(budget.mu),
             select=SELECT,
             why="choose the pairs that depend on one another most",

@@ -21,6 +21,7 @@ from tronie.schema.constraints import Function
 from tronie.schema.domain import Domain
 from tronie.schema.grid import Grid
 from tronie.schema.schema import Schema
+from tronie.synth.settings import Settings
 
 KEYS_DELTA = 0.1
 """Part of delta that goes to naming the values of open categories, where there are any."""
@@ -108,7 +109,7 @@ class Plan:
         budget: Epsilon and delta of the whole release.
         mu: The Gaussian-DP parameter that all stages together may use.
         steps: The stages, in order; their shares sum to 1.
-        rows: Number of rows as declared by the user, if at all; it is used for forecasts only.
+        settings: What the user asked for beside the budget.
         rows_per_unit: Most rows of one privacy unit.
         forecast: What the run will need.
     """
@@ -117,7 +118,7 @@ class Plan:
     budget: Budget
     mu: float
     steps: tuple[Step, ...]
-    rows: int | None
+    settings: Settings
     rows_per_unit: int
     forecast: Forecast
 
@@ -138,15 +139,15 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return asdict(self)
+        return {**asdict(self), "settings": self.settings.to_dict()}
 
 
 def pair_plan(
     method: str,
     schema: Schema,
     budget: Budget,
+    settings: Settings,
     *,
-    rows: int | None,
     columns: float,
     select: float,
     why: str,
@@ -157,7 +158,7 @@ def pair_plan(
         method: The method's name.
         schema: Public facts.
         budget: Epsilon and delta of the whole release.
-        rows: Declared number of rows, if any.
+        settings: What the user asked for beside the budget.
         columns: Share of single columns.
         select: Share of choosing pairs.
         why: How pairs are chosen.
@@ -165,7 +166,7 @@ def pair_plan(
     count = len(schema.modelled) + len(schema.unknowns())
     later = {"select": (select, why), "pairs": (1 - columns - select, "measure those pairs")}
     pairs = count * (count - 1) // 2
-    return make_plan(method, schema, budget, later if pairs else {}, rows=rows, pairs=pairs)
+    return make_plan(method, schema, budget, later if pairs else {}, settings, pairs=pairs)
 
 
 def usable_mu(schema: Schema, budget: Budget) -> float:
@@ -180,8 +181,8 @@ def make_plan(
     schema: Schema,
     budget: Budget,
     later: Mapping[str, tuple[float, str]],
+    settings: Settings,
     *,
-    rows: int | None,
     pairs: int,
 ) -> Plan:
     """A plan that begins as every marginal method does.
@@ -192,7 +193,7 @@ def make_plan(
         budget: Epsilon and delta of the whole release.
         later: Name -> share and purpose of the stages after single columns; shares are of what
             finding the domain leaves, and single columns get the rest of it.
-        rows: Declared number of rows, if any.
+        settings: What the user asked for beside the budget.
         pairs: Pairs of columns that are counted at once.
     """
     steps: list[Step] = []
@@ -207,8 +208,9 @@ def make_plan(
     steps += [Step(name, left * share, why) for name, (share, why) in later.items()]
     mu = usable_mu(schema, budget)
     require_room(schema, mu)
-    ahead = forecast(schema, columns, mu, rows, pairs=pairs)
-    return Plan(method, budget, mu, tuple(steps), rows, schema.unit.max_rows, ahead)
+    settings.workload_of(schema)
+    ahead = forecast(schema, columns, mu, settings.rows, pairs=pairs)
+    return Plan(method, budget, mu, tuple(steps), settings, schema.unit.max_rows, ahead)
 
 
 def first_grid(column: Modelled) -> Grid:

@@ -1,0 +1,99 @@
+"""What a user asks of a method beside the budget: public facts and wishes, known before any row is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+from tronie.errors import InputError
+from tronie.schema.columns import Identifier, Text
+from tronie.schema.schema import Schema
+from tronie.synth.workload import Workload
+
+Effort: TypeAlias = Literal["fast", "normal", "high"]
+"""How much time a method may take to be more accurate."""
+
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
+
+LEAST_MEMORY = 64
+"""MiB that every method may use for its tables, at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Wishes of a user; every method heeds those that it can.
+
+    Attributes:
+        rows: Number of rows, if it is public; used for forecasts only.
+        effort: How much time to take.
+        max_memory: Most MiB for counts and for the model's tables; None leaves it to the method.
+        workload: Which marginals matter; all pairs alike when not given.
+        target: The column that will be predicted from the others, if any.
+    """
+
+    rows: int | None = None
+    effort: Effort = "normal"
+    max_memory: int | None = None
+    workload: Workload | None = None
+    target: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.rows is not None and self.rows < 0:
+            raise InputError(
+                f"the table cannot have {self.rows} rows.", "Give a number of at least 0."
+            )
+        if self.effort not in EFFORTS:
+            raise InputError(
+                f"there is no effort {self.effort!r}.", f"Choose one of {', '.join(EFFORTS)}."
+            )
+        if self.max_memory is not None and self.max_memory < LEAST_MEMORY:
+            raise InputError(
+                f"{self.max_memory} MiB are too few for the tables of a model.",
+                f"Allow at least {LEAST_MEMORY}.",
+            )
+        if self.target is not None and self.workload is not None:
+            raise InputError(
+                "both a target and a workload were given.",
+                "Give one; in a workload, {all: 2, with: COLUMN, weight: 4} stands for a target.",
+            )
+
+    def workload_of(self, schema: Schema) -> Workload:
+        """The workload for a table.
+
+        Raises:
+            InputError: If the target is no column that can be modelled.
+        """
+        columns = workload_columns(schema)
+        if self.workload is not None:
+            return self.workload
+        if self.target is not None and self.target not in columns:
+            raise InputError(
+                f"the target {self.target!r} is no column that can be predicted.",
+                f"Choose one of {', '.join(columns)}.",
+            )
+        return Workload.of_pairs(columns, target=self.target)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        marginals = None
+        if self.workload is not None:
+            marginals = [
+                {"columns": list(clique), "weight": weight}
+                for clique, weight in self.workload.weights.items()
+            ]
+        return {
+            "rows": self.rows,
+            "effort": self.effort,
+            "max_memory": self.max_memory,
+            "workload": marginals,
+            "target": self.target,
+        }
+
+
+DEFAULTS = Settings()
+"""No wishes."""
+
+
+def workload_columns(schema: Schema) -> list[str]:
+    """The columns that a workload may name: all but identifiers and text, in the table's order."""
+    return [n for n, column in schema.columns.items() if not isinstance(column, Identifier | Text)]
