@@ -19,6 +19,13 @@ BLOCK = 2**17
 """Rows that are spread at once; as many as the processor's cache is good for."""
 
 
+KEYS = 6
+"""Other columns over whose values the points of a code are spread evenly, at most."""
+
+KEY_BITS = 63
+"""Bits of a sort key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Axis:
     """Where an ordered column's lattice lies among numbers: point i is ``origin + i * step``."""
@@ -70,11 +77,15 @@ class _Spread:
         """Whether each code is one point."""
         return len(self.starts) == self.cuts[-1] and bool((self.widths == 1).all())
 
-    def draw(self, codes: Codes, step: float, rng: np.random.Generator) -> Ints:
+    def draw(
+        self, codes: Codes, others: Sequence[Codes], step: float, rng: np.random.Generator
+    ) -> Ints:
         """A lattice index for each code, evenly spread within each code.
 
         Args:
             codes: Codes of the rows, shape (rows,).
+            others: Codes of other columns; points are spread evenly over each of their values, too,
+                the first of them best.
             step: Irrational step of the positions of a code's successive rows.
             rng: Source of each code's first position.
         """
@@ -82,7 +93,7 @@ class _Spread:
             return self.starts[codes]
         counts = np.bincount(codes, minlength=int(self.cuts[-1]))
         # Rows in the order of their codes: look-ups then go from left to right, which is fast.
-        order = np.argsort(codes, kind="stable")
+        order = _sorted([codes, *others])
         ranks = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
         position = (ranks * step + np.repeat(rng.random(len(counts)), counts)) % 1.0
         place = np.minimum(position, 1 - 2.0**-30) + np.repeat(np.arange(len(counts)), counts)
@@ -93,6 +104,24 @@ class _Spread:
         points = np.empty(len(codes), np.int64)
         points[order] = self.starts[cell] + offset
         return points
+
+
+def _sorted(columns: Sequence[Codes]) -> Ints:
+    """Rows in the order of some columns, as many of them as fit a sort key; ties stay in order."""
+    bits = max(len(columns[0]) - 1, 1).bit_length()
+    packed = np.zeros(len(columns[0]), np.int64)
+    room = 1 << (KEY_BITS - bits)
+    for codes in columns:
+        size = int(codes.max(initial=0)) + 1
+        if size <= room:
+            room //= size
+            packed *= size
+            packed += codes
+    packed <<= bits
+    packed |= np.arange(len(packed))
+    packed.sort()
+    packed &= (1 << bits) - 1
+    return packed
 
 
 def expand(
@@ -106,8 +135,9 @@ def expand(
     """Draw a lattice point for each code.
 
     Within a code, the rows' positions are a low-discrepancy sequence with a step of each column's
-    own and a random start, so each cell gets its share to within a few rows. Rows are expected in
-    random order.
+    own and a random start, so each cell gets its share to within a few rows. Rows of one code are
+    taken in the order of a few other columns, chosen at random, so that cells are spread evenly over
+    their values as well. Rows are expected in random order.
 
     Args:
         codings: Column -> its codes.
@@ -120,8 +150,12 @@ def expand(
     for number, (column, coding) in enumerate(codings.items()):
         spread, step = _Spread.of(coding), _step(number)
         rows = codes[column]
-        starts = range(0, max(len(rows), 1), BLOCK)
-        blocks = [spread.draw(rows[start : start + BLOCK], step, rng) for start in starts]
+        names = [name for name in codings if name != column]
+        keys = [codes[names[i]] for i in rng.permutation(len(names))[:KEYS].tolist()]
+        blocks = [
+            spread.draw(rows[part], [key[part] for key in keys], step, rng)
+            for part in (slice(i, i + BLOCK) for i in range(0, max(len(rows), 1), BLOCK))
+        ]
         points[column] = np.concatenate(blocks)
     if rankings:
         _repair(points, codings, codes, rng, axes or {}, rankings)
