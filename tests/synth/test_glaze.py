@@ -4,60 +4,23 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from synth_tables import curator_of, schema_of
 
-from tronie.models.junction import forecast_cells
+from tronie.measure.curator import Meter
 from tronie.privacy.accounting import total_mu
 from tronie.privacy.budget import Budget
-from tronie.schema.domain import Clique, Domain
+from tronie.privacy.events import Gaussian
+from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
-from tronie.synth.glaze import Glaze, _greedy
-from tronie.synth.method import Synthesizer
+from tronie.synth.glaze import LEVELS, Glaze, columns_share
+from tronie.synth.method import Fitted, Synthesizer
 from tronie.synth.mst import Mst
-
-NAMES = ("a", "b", "c", "d", "e")
-DOMAIN = Domain(dict.fromkeys(NAMES, 4))
-PAIRS = list(itertools.combinations(NAMES, 2))
-
-
-def size(pairs: Sequence[Clique]) -> int:
-    return forecast_cells(DOMAIN, pairs)
-
-
-@given(st.lists(st.floats(-0.1, 0.5), min_size=10, max_size=10), st.integers(1, 10), st.booleans())
-def test_a_batch_is_promising_small_and_no_larger_than_asked(
-    gains: list[float], most: int, forest: bool
-) -> None:
-    of = dict(zip(PAIRS, gains, strict=True))
-    batch = _greedy(of, size, most, 100, forest=forest)
-    assert len(batch) == len(set(batch)) <= most
-    assert all(of[pair] > 0 for pair in batch)
-    assert size(batch) <= 100
-    if forest:
-        joined = {name: {name} for name in NAMES}
-        for a, b in batch:
-            assert joined[a] is not joined[b]
-            joined[a] |= joined[b]
-            for name in joined[a]:
-                joined[name] = joined[a]
-
-
-def test_the_best_pair_comes_first_and_growth_has_its_price() -> None:
-    gains = {("a", "b"): 0.3, ("b", "c"): 0.2, ("a", "c"): 0.004, ("d", "e"): 0.02}
-    batch = _greedy(gains, size, 10, 10_000, forest=False)
-    assert batch[0] == ("a", "b")
-    # Closing the circle of a, b and c makes one table of 64 cells out of two of 16.
-    assert ("a", "c") not in batch
-    dear = {**gains, ("a", "c"): 0.1}
-    assert ("a", "c") in _greedy(dear, size, 10, 10_000, forest=False)
-    assert ("a", "c") not in _greedy(dear, size, 10, 10_000, forest=True)
+from tronie.synth.settings import DEFAULTS, Effort, Settings
+from tronie.synth.workload import Workload
 
 
 def circle(rows: int) -> tuple[pa.Table, Schema]:
@@ -95,9 +58,15 @@ def test_a_circle_is_held_that_a_tree_cannot_hold() -> None:
     assert tree > 3 * ours
 
 
-def test_little_budget_is_not_spent_on_noise_alone() -> None:
-    """At an epsilon that hides everything the budget is spent all the same, and the fit holds."""
-    assert mean_pair_error(Glaze(), 0.01) < 1.0
+def test_little_budget_is_spent_all_the_same() -> None:
+    """At an epsilon that hides everything no pair is promising; the last round spends what is left."""
+    table, schema = circle(2_000)
+    budget = Budget(0.01, 1e-6)
+    curator, meter = curator_of(table, schema, budget)
+    model = Glaze().fit(curator, schema, Glaze().plan(schema, budget)).model
+    assert 0.98 * budget.mu <= total_mu(meter.events) <= budget.mu
+    assert model.convergence is not None
+    assert model.convergence.converged
 
 
 @pytest.mark.parametrize("columns", [1, 2])
@@ -118,3 +87,81 @@ def test_shares_sum_to_one() -> None:
     _, schema = circle(1)
     plan = Glaze().plan(schema, Budget(1.0))
     assert math.isclose(sum(step.share for step in plan.steps), 1.0)
+
+
+def parity(rows: int) -> tuple[pa.Table, Schema]:
+    """Columns of which no two depend on one another, but three do."""
+    rng = np.random.default_rng(0)
+    a, b, d, e = rng.integers(0, 2, (4, rows))
+    columns = {"a": a, "b": b, "c": a ^ b, "d": d, "e": e}
+    kind = {"kind": "category", "values": [0, 1], "nullable": False}
+    return pa.table(columns), schema_of(dict.fromkeys(columns, kind))
+
+
+def fitted(
+    table: pa.Table, schema: Schema, epsilon: float, settings: Settings = DEFAULTS
+) -> tuple[Fitted, Meter]:
+    budget = Budget(epsilon, 1e-6)
+    curator, meter = curator_of(table, schema, budget)
+    method = Glaze()
+    return method.fit(curator, schema, method.plan(schema, budget, settings)), meter
+
+
+def test_a_triple_is_found_that_no_pair_shows() -> None:
+    table, schema = parity(20_000)
+    found, _ = fitted(table, schema, 2.0)
+    counts = found.model.marginal(["a", "b", "c"]).values
+    assert counts[0, 0, 1] + counts[0, 1, 0] < 0.03 * counts.sum()
+
+
+def measured(meter: Meter) -> dict[Clique, float]:
+    """Budget (mu squared) of each measured pair or triple."""
+    spent: dict[Clique, float] = {}
+    for event in meter.events:
+        if isinstance(event, Gaussian) and event.query == "marginal" and len(event.columns) > 1:
+            spent[event.columns] = spent.get(event.columns, 0.0) + event.mu**2
+    return spent
+
+
+def test_a_target_gets_more_of_the_budget() -> None:
+    table, schema = circle(20_000)
+    _, plain = fitted(table, schema, 1.0)
+    _, aimed = fitted(table, schema, 1.0, Settings(target="c"))
+    share = [
+        sum(mu for clique, mu in spent.items() if "c" in clique) / sum(spent.values())
+        for spent in (measured(plain), measured(aimed))
+    ]
+    assert share[1] > share[0]
+
+
+def test_only_pairs_of_the_workload_are_measured() -> None:
+    table, schema = circle(20_000)
+    _, meter = fitted(table, schema, 1.0, Settings(workload=Workload({("a", "b"): 1.0})))
+    assert set(measured(meter)) == {("a", "b")}
+    _, meter = fitted(table, schema, 1.0, Settings(workload=Workload({("a",): 1.0})))
+    assert 0.9 * Budget(1.0, 1e-6).mu <= total_mu(meter.events)
+
+
+def test_a_model_keeps_to_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, schema = circle(20_000)
+    free, _ = fitted(table, schema, 5.0)
+    monkeypatch.setattr("tronie.synth.settings.CELL_BYTES", 2**20)
+    bound, _ = fitted(table, schema, 5.0, Settings(max_memory=64))
+    assert bound.model.tree.cells <= 64 < free.model.tree.cells
+
+
+@pytest.mark.parametrize("effort", LEVELS)
+def test_effort_says_how_many_rounds(effort: Effort) -> None:
+    table, schema = circle(20_000)
+    _, meter = fitted(table, schema, 1.0, Settings(effort=effort))
+    selections = sum(1 for e in meter.events if isinstance(e, Gaussian) and e.query == "misfits")
+    assert 1 <= selections <= LEVELS[effort].rounds
+
+
+def test_single_columns_get_less_where_they_are_small() -> None:
+    small, large = (
+        schema_of({f"c{i}": {"kind": "category", "values": list(range(n))} for i in range(5)})
+        for n in (2, 100)
+    )
+    for mu in (0.02, 0.2, 2.0):
+        assert 0.05 <= columns_share(small, mu) < columns_share(large, mu) <= 0.6

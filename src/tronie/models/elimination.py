@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
@@ -11,6 +10,8 @@ import numpy as np
 from tronie.errors import DomainTooLarge
 from tronie.models.factor import Factor
 from tronie.models.junction import JunctionTree
+from tronie.models.pairwise import pair_marginals
+from tronie.models.sweeps import Calibrated
 from tronie.schema.domain import Clique, Domain
 
 MAX_TABLE = 10_000_000
@@ -41,16 +42,24 @@ def tree_marginals(
     Raises:
         DomainTooLarge: If a table would have more cells.
     """
-    query = _Query(tree, beliefs, max_cells)
-    return [query.marginal(clique) for clique in wanted]
+    cliques = list(wanted)
+    model = Calibrated.of(tree, [belief.values for belief in beliefs])
+    pairs = pair_marginals(model, ((c[0], c[1]) for c in cliques if len(c) == 2), max_cells)
+    query = _Query(model, beliefs, max_cells)
+    return [
+        Factor(tree.domain.project(clique), pairs[clique[0], clique[1]])
+        if clique in pairs
+        else query.marginal(clique)
+        for clique in cliques
+    ]
 
 
 class _Query:
     """Messages between neighbouring cliques, each of them conditional on their separator."""
 
-    def __init__(self, tree: JunctionTree, beliefs: Sequence[Factor], max_cells: int) -> None:
-        self._tree, self._beliefs, self._max_cells = tree, beliefs, max_cells
-        self._homes, self._walk = tree.homes, _Walk(tree.parents)
+    def __init__(self, model: Calibrated, beliefs: Sequence[Factor], max_cells: int) -> None:
+        self._tree, self._beliefs, self._max_cells = model.tree, beliefs, max_cells
+        self._homes, self._walk = model.homes, model.walk
         self._known: dict[_Message, Factor] = {}
 
     def marginal(self, clique: Clique) -> Factor:
@@ -116,34 +125,3 @@ class _Query:
                 f"the limit is {self._max_cells:,}.",
                 "Ask for fewer columns at once.",
             )
-
-
-class _Walk:
-    """Ways through a forest that is given by its parents, which come before their children."""
-
-    def __init__(self, parents: Sequence[int]) -> None:
-        self._parents = parents
-        self._children: list[list[int]] = [[] for _ in parents]
-        self.roots: list[int] = []
-        for i, parent in enumerate(parents):
-            self.roots.append(i if parent < 0 else self.roots[parent])
-            if parent >= 0:
-                self._children[parent].append(i)
-        self._sizes = [1] * len(parents)
-        for i, parent in reversed(list(enumerate(parents))):
-            if parent >= 0:
-                self._sizes[parent] += self._sizes[i]
-        self._enter = [0] * len(parents)
-        for i, children in enumerate(self._children):
-            start = self._enter[i] + 1
-            for child in children:
-                self._enter[child] = start
-                start += self._sizes[child]
-
-    def towards(self, here: int, there: int) -> int:
-        """The neighbour of one vertex that is nearest to another of its component."""
-        place, start = self._enter[there], self._enter[here]
-        if not start < place < start + self._sizes[here]:
-            return self._parents[here]
-        children = self._children[here]
-        return children[bisect_right(children, place, key=self._enter.__getitem__) - 1]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tronie.errors import DomainTooLarge, SchemaError
+from tronie.models.triangulation import Elimination, Graph, members
 from tronie.schema.domain import Clique, Domain
 
 MAX_CELLS = 10_000_000
@@ -99,15 +99,13 @@ def junction_tree(
     Source: Koller, Friedman 2009, sections 9.4 and 10.4; Blair, Peyton 1993 for reading the tree
     off the elimination order.
     """
-    elimination = _eliminate(domain, cliques)
-    maximal = _maximal(elimination)
-    cells = _cells(domain, elimination, maximal)
-    if cells > max_cells:
+    elimination = Elimination.of(_graph(domain, cliques))
+    if elimination.cells > max_cells:
         raise DomainTooLarge(
-            f"the model's tables would have {cells:,} cells; the limit is {max_cells:,}.",
+            f"the model's tables would have {elimination.cells:,} cells; the limit is {max_cells:,}.",
             "Use fewer or smaller cliques, or merge values of the largest columns.",
         )
-    return _hang(domain, elimination, maximal)
+    return _hang(domain, elimination)
 
 
 def forecast_cells(domain: Domain, cliques: Iterable[Clique]) -> int:
@@ -117,8 +115,7 @@ def forecast_cells(domain: Domain, cliques: Iterable[Clique]) -> int:
     >>> forecast_cells(Domain(dict.fromkeys("abcd", 10)), ring)
     2000
     """
-    elimination = _eliminate(domain, cliques)
-    return _cells(domain, elimination, _maximal(elimination))
+    return Elimination.of(_graph(domain, cliques)).cells
 
 
 def check_clique(domain: Domain, clique: Clique) -> None:
@@ -133,78 +130,29 @@ def check_clique(domain: Domain, clique: Clique) -> None:
     )
 
 
-def _eliminate(domain: Domain, cliques: Iterable[Clique]) -> dict[str, frozenset[str]]:
-    """Column -> its neighbours when it is eliminated, in the order of elimination.
-
-    Eliminating a column changes the tables of its neighbours only, and those of a tree not at all
-    but for the column's own size; so sizes are kept up to date rather than worked out anew.
-    """
-    neighbours: dict[str, set[str]] = {column: {column} for column in domain}
+def _graph(domain: Domain, cliques: Iterable[Clique]) -> Graph:
+    """The columns by their numbers, each clique joined."""
+    numbers = {column: i for i, column in enumerate(domain)}
+    numbered: list[list[int]] = []
     for clique in cliques:
         check_clique(domain, clique)
-        for column in clique:
-            neighbours[column].update(clique)
-    sizes = domain.sizes
-    cost = {column: domain.size(near) for column, near in neighbours.items()}
-    order: dict[str, frozenset[str]] = {}
-    while cost:
-        column = min(cost, key=cost.__getitem__)
-        del cost[column]
-        near = neighbours[column]
-        near.discard(column)
-        order[column] = frozenset(near)
-        for one in near:
-            mine = neighbours[one]
-            mine.discard(column)
-            cost[one] //= sizes[column]
-            if not near <= mine:
-                cost[one] *= math.prod([sizes[new] for new in near - mine])
-                mine |= near
-    return order
+        numbered.append([numbers[column] for column in clique])
+    return Graph.of(domain.shape, numbered)
 
 
-def _table(domain: Domain, column: str, near: Iterable[str]) -> int:
-    return domain.sizes[column] * math.prod(map(domain.sizes.__getitem__, near))
-
-
-def _maximal(elimination: Mapping[str, frozenset[str]]) -> dict[str, str]:
-    """Column -> the column whose elimination made the maximal clique that holds this one's.
-
-    The clique of a column's elimination lies within an earlier one exactly if it is all the
-    neighbours of a column that was eliminated before and whose first neighbour it is.
-    """
-    place = {column: i for i, column in enumerate(elimination)}
-    holder: dict[str, str] = {}
-    below: dict[str, list[str]] = {column: [] for column in elimination}
-    for column, near in elimination.items():
-        size = len(near) + 1
-        within = (child for child in below[column] if len(elimination[child]) == size)
-        child = next(within, None)
-        holder[column] = column if child is None else holder[child]
-        if near:
-            below[min(near, key=place.__getitem__)].append(column)
-    return holder
-
-
-def _cells(
-    domain: Domain, elimination: Mapping[str, frozenset[str]], maximal: Mapping[str, str]
-) -> int:
-    return sum(_table(domain, c, elimination[c]) for c, holder in maximal.items() if c == holder)
-
-
-def _hang(
-    domain: Domain, elimination: Mapping[str, frozenset[str]], maximal: Mapping[str, str]
-) -> JunctionTree:
+def _hang(domain: Domain, elimination: Elimination) -> JunctionTree:
     """Connect each maximal clique to the one that holds what is left of it in the end."""
-    place = {column: i for i, column in enumerate(elimination)}
-    above: dict[str, str | None] = {}
-    for column, holder in maximal.items():
-        rest = elimination[column]
-        above[holder] = maximal[min(rest, key=place.__getitem__)] if rest else None
-    below: dict[str | None, list[str]] = {}
+    place = {column: i for i, column in enumerate(elimination.rests)}
+    above: dict[int, int | None] = {}
+    for column, holder in elimination.holders.items():
+        rest = members(elimination.rests[column])
+        first = min(rest, key=place.__getitem__, default=None)
+        above[holder] = None if first is None else elimination.holders[first]
+    below: dict[int | None, list[int]] = {}
     for holder, parent in above.items():
         below.setdefault(parent, []).append(holder)
-    index: dict[str, int] = {}
+    names = domain.columns
+    index: dict[int, int] = {}
     cliques: list[Clique] = []
     parents: list[int] = []
     waiting = below.get(None, [])[::-1]
@@ -212,7 +160,8 @@ def _hang(
         holder = waiting.pop()
         up = above[holder]
         parents.append(-1 if up is None else index[up])
-        cliques.append(_axes(domain, {holder, *elimination[holder]}, cliques, parents[-1]))
+        columns = {names[i] for i in (holder, *members(elimination.rests[holder]))}
+        cliques.append(_axes(domain, columns, cliques, parents[-1]))
         index[holder] = len(index)
         waiting += below.get(holder, [])[::-1]
     return JunctionTree(domain, tuple(cliques), tuple(parents))

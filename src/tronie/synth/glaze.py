@@ -1,208 +1,240 @@
-"""Glaze: pairs of columns in a few thin layers, each chosen where the model so far is most wrong.
+"""Glaze: marginals in a few thin layers, each chosen where the model so far is most wrong.
 
 A painter glazes by laying thin, transparent layers over an underpainting. Here the underpainting is the
-independent model of single columns; each layer is a batch of pairs, measured at once.
+independent model of single columns; each layer is a batch of marginals, measured at once.
 
-Round by round: (1) the L1 distances of all unmeasured pairs from the model are released as one noisy
-vector; (2) pairs are taken greedily by what they should gain, their distance less the noise of measuring
-them, as long as the model stays small; the first round takes a forest; (3) the batch is measured, each pair
-with noise that suits its size; (4) the model is fitted again from where it stood.
+Round by round: (1) the L1 distances of unmeasured pairs, and of small triples, from the model are
+released as one noisy vector; (2) a batch is taken greedily: what a marginal should gain is its distance
+less the error that noise will leave in the fitted table, as long as the model stays small; the first
+round takes a forest; (3) the batch is measured, each marginal with noise that suits it; (4) the model is
+fitted again from where it stood.
 
 Guarantee: every access is Gaussian, and the squares of their parameters sum to at most the square of the
-planned mu, which is fixed beforehand. So the whole run is mu-GDP, although which pairs are measured, and
-with what part of the budget, depends on earlier answers (Smith, Thakurta 2022, arXiv 2210.17520).
+planned mu, which is fixed beforehand. So the whole run is mu-GDP, although which marginals are measured,
+and with what part of the budget, depends on earlier answers (Smith, Thakurta 2022, arXiv 2210.17520).
 
 Source: adaptive selection as in AIM (McKenna, Mullins, Sheldon, Miklau 2022, arXiv 2201.12677); batches
-chosen by noisy errors as in SWIFT and AIM-GDP (google/dpsynth).
+chosen by noisy errors, and shares by a closed form, as in SWIFT and AIM-GDP (google/dpsynth).
 """
 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from tronie.measure.curator import Curator
 from tronie.measure.queries import Misfits
 from tronie.models.estimation import estimate
-from tronie.models.junction import forecast_cells
+from tronie.models.fit_error import fit_error
+from tronie.models.growth import Growth
 from tronie.models.marginal import Marginal
 from tronie.models.markov import MarkovRandomField
 from tronie.privacy.budget import Budget
 from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
+from tronie.synth.batch import Candidate, choose
 from tronie.synth.method import Fitted
-from tronie.synth.pairs import Components, measure_cliques, rounded
-from tronie.synth.plan import MEAN_ABSOLUTE, Plan, pair_plan
+from tronie.synth.pairs import measure_shares, rounded
+from tronie.synth.plan import Plan, grid_sizes, measured_cells, pair_plan
 from tronie.synth.prepare import Prepared, prepare
-from tronie.synth.settings import DEFAULTS, Settings
+from tronie.synth.settings import DEFAULTS, Effort, Settings
 
 SELECT = 0.04
-"""Share of choosing pairs, over all rounds."""
+"""Share of choosing marginals, over all rounds."""
 
-GROWTH = 0.01
-"""What a pair must gain, as a part of all rows, for each e-fold of the model's size that it costs."""
+TYPICAL_BATCH, LARGEST_BATCH = 0.7, 2.0
+"""Marginals of one batch for each column: as many as its noise is guessed for, and at most."""
 
-BATCH = 0.7
-"""Pairs of one batch, at most, for each column."""
+SHORTLIST = 10
+"""Candidates of one kind for each column, after the first round: those that scored best in it."""
 
-LOOKAHEAD = 30
-"""Most promising pairs whose effect on the model's size is worked out at each step."""
+TRIPLE_CELLS = 0.05
+"""A triple is a candidate if it has fewer cells than this part of all rows, in noise sds."""
+
+TRIPLE_WEIGHT = 0.5
+"""Weight of a triple, where a pair with the mean weight of its pairs weighs 1."""
 
 ROUND_TOLERANCE = 0.1
 """Fits between rounds stop at this gradient, in noise sds; the last one goes on to 0.03."""
 
-
-def columns_share(mu: float) -> float:
-    """Share of single columns: noise hurts them most where it is largest.
-
-    >>> [round(columns_share(mu), 2) for mu in (0.02, 0.18, 1.5)]
-    [0.6, 0.35, 0.21]
-    """
-    return min(max(0.228 * mu**-0.25, 0.15), 0.6)
+LARGE_COLUMN = 10.0
+"""Mean of columns' cells to the power 2/3 from which on single columns get their whole share."""
 
 
 @dataclass(frozen=True, slots=True)
-class Glaze:
-    """Measure every column, then pairs in batches where the model is most wrong.
+class Level:
+    """How much time to take.
 
     Attributes:
         rounds: Number of batches; the first is a forest.
         cells: Most cells of the model's tables.
     """
 
-    rounds: int = 4
-    cells: int = 400_000
+    rounds: int
+    cells: int
+
+
+LEVELS: Mapping[Effort, Level] = MappingProxyType(
+    {"fast": Level(3, 100_000), "normal": Level(5, 400_000), "high": Level(6, 2_000_000)}
+)
+
+
+def columns_share(schema: Schema, mu: float) -> float:
+    """Share of single columns: noise hurts them most where it is large and they have many cells."""
+    cells = [measured_cells(size) ** (2 / 3) for size in grid_sizes(schema).values()]
+    large = min(sum(cells) / len(cells) / LARGE_COLUMN, 1.0)
+    return min(max(0.228 * large * mu**-0.25, 0.05), 0.6)
+
+
+@dataclass(frozen=True, slots=True)
+class Glaze:
+    """Measure every column, then pairs and small triples in batches where the model is most wrong."""
+
     name: str = "glaze"
 
     def plan(self, schema: Schema, budget: Budget, settings: Settings = DEFAULTS) -> Plan:
-        """A third or so to single columns, a little to the selection, the rest to pairs."""
+        """A part to single columns, a little to the selection, the rest to pairs and triples."""
         return pair_plan(
             self.name,
             schema,
             budget,
             settings,
-            columns=columns_share(budget.mu),
+            columns=columns_share(schema, budget.mu),
             select=SELECT,
-            why=f"choose pairs, in {self.rounds} rounds",
+            why=f"choose pairs, in {LEVELS[settings.effort].rounds} rounds",
         )
 
     def fit(self, curator: Curator, schema: Schema, plan: Plan) -> Fitted:
-        """Measure the columns, then a layer of pairs in each round."""
-        prepared = prepare(curator, schema, plan)
-        measured = list(prepared.oneways)
-        model = _fitted(prepared, measured, None, ROUND_TOLERANCE)
-        if len(prepared.domain) > 1:
-            left = 1.0
-            for number in range(self.rounds):
-                part = left / (self.rounds - number)
-                batch = self._choose(curator, prepared, plan, measured, model, part, number)
-                last = number == self.rounds - 1
-                if last and not batch:
-                    batch = _known_pairs(measured) or [prepared.domain.columns[:2]]
-                if batch:
-                    measured += measure_cliques(curator, prepared, plan, batch, part)
-                    left -= part
-                    model = _fitted(prepared, measured, model, ROUND_TOLERANCE)
-        return Fitted(prepared, _fitted(prepared, measured, model, 0.03))
-
-    def _choose(
-        self,
-        curator: Curator,
-        prepared: Prepared,
-        plan: Plan,
-        measured: Sequence[Marginal],
-        model: MarkovRandomField,
-        part: float,
-        number: int,
-    ) -> list[Clique]:
-        """The pairs of one batch."""
-        known = set(_known_pairs(measured))
-        columns = prepared.domain.columns
-        pairs = [p for p in itertools.combinations(columns, 2) if p not in known]
-        if not pairs:
-            return []
-        tables = model.marginals(pairs)
-        references = {
-            pair: rounded(table.values) for pair, table in zip(pairs, tables, strict=True)
-        }
-        sigma = plan.sigma("select", 1 / self.rounds, len(pairs) ** 0.5)
-        (scores,) = curator.ask([Misfits(references, sigma)])
-        most = len(columns) - 1 if number == 0 else max(round(BATCH * len(columns)), 1)
-        noise = plan.sigma("pairs", part / most)
-        gains = {
-            pair: (float(score) - MEAN_ABSOLUTE * noise * prepared.domain.size(pair))
-            / prepared.total
-            for pair, score in zip(pairs, scores.tolist(), strict=True)
-        }
-        ruled = [zero.columns for zero in prepared.zeros]
-        size = _size_of(prepared, [*ruled, *known])
-        return _greedy(gains, size, most, self.cells, forest=number == 0)
+        """Measure the columns, then a layer of marginals in each round."""
+        run = _Run(curator, prepare(curator, schema, plan), plan)
+        model = run.fit(None, ROUND_TOLERANCE)
+        if len(run.prepared.domain) > 1:
+            for number in range(run.level.rounds):
+                model = run.layer(model, number)
+        return Fitted(run.prepared, run.fit(model, 0.03))
 
 
-def _greedy(
-    gains: Mapping[Clique, float],
-    size: Callable[[Sequence[Clique]], int],
-    most: int,
-    cells: int,
-    *,
-    forest: bool,
-) -> list[Clique]:
-    """Pairs by gain less the price of the model's growth.
+@dataclass(slots=True)
+class _Run:
+    """One run: what was measured so far, and what is left to spend.
 
-    Args:
-        gains: Pair -> expected gain, as a part of all rows.
-        size: Cells of the model if some pairs are added.
-        most: Most pairs.
-        cells: Most cells of the model.
-        forest: Whether pairs must not close a circle.
+    Attributes:
+        left: Part of the step `pairs` that is left.
+        first_scores: Noisy distances of all pairs from independence, as parts of all rows.
     """
-    promising = [pair for pair, gain in gains.items() if gain > 0]
-    waiting: list[Clique] = sorted(promising, key=lambda pair: -gains[pair])
-    components = Components(gains)
-    batch: list[Clique] = []
-    now = size(batch)
-    while waiting and len(batch) < most:
-        if forest:
-            waiting = [pair for pair in waiting if not components.joined(pair)]
-        sizes = {pair: size([*batch, pair]) for pair in waiting[:LOOKAHEAD]}
-        worth = {p: gains[p] - GROWTH * math.log(max(sizes[p] / now, 1.0)) for p in sizes}
-        fitting = [pair for pair in sizes if sizes[pair] <= cells and worth[pair] > 0]
-        best = max(fitting, key=lambda pair: worth[pair], default=None)
-        # A pair that is too dear now may become cheap once others have enlarged the model.
-        gone = [pair for pair in sizes if sizes[pair] > cells]
-        if best is None:
-            gone = list(sizes)
-        else:
-            batch.append(best)
-            components.join(best)
-            now = sizes[best]
-            gone.append(best)
-        waiting = [pair for pair in waiting if pair not in gone]
-    return batch
 
+    curator: Curator
+    prepared: Prepared
+    plan: Plan
+    measured: list[Marginal] = field(init=False)
+    left: float = 1.0
+    first_scores: dict[Clique, float] = field(init=False, default_factory=dict[Clique, float])
+    weights: Mapping[frozenset[str], float] = field(init=False)
 
-def _size_of(prepared: Prepared, before: Sequence[Clique]) -> Callable[[Sequence[Clique]], int]:
-    return lambda pairs: forecast_cells(prepared.domain, [*before, *pairs])
+    def __post_init__(self) -> None:
+        self.measured = list(self.prepared.oneways)
+        workload = self.plan.settings.workload_of(self.prepared.schema)
+        values = workload.over(self.prepared.schema).pair_values()
+        mean = sum(values.values()) / max(len(values), 1)
+        self.weights = {pair: value / mean for pair, value in values.items()}
 
+    @property
+    def level(self) -> Level:
+        """Rounds and cells."""
+        level = LEVELS[self.plan.settings.effort]
+        return Level(level.rounds, min(level.cells, self.plan.settings.cells(level.cells)))
 
-def _known_pairs(measured: Sequence[Marginal]) -> list[Clique]:
-    """The pairs that were measured, once each."""
-    return list(dict.fromkeys(m.clique for m in measured if len(m.clique) > 1))
+    @property
+    def known(self) -> list[Clique]:
+        """The pairs and triples that were measured, once each."""
+        return list(dict.fromkeys(m.clique for m in self.measured if len(m.clique) > 1))
 
+    def fit(self, warm: MarkovRandomField | None, tolerance: float) -> MarkovRandomField:
+        """The model of all that was measured."""
+        return estimate(
+            self.prepared.domain,
+            self.measured,
+            self.prepared.total,
+            zeros=self.prepared.zeros,
+            warm=warm,
+            tolerance=tolerance,
+        )
 
-def _fitted(
-    prepared: Prepared,
-    measured: Sequence[Marginal],
-    warm: MarkovRandomField | None,
-    tolerance: float,
-) -> MarkovRandomField:
-    return estimate(
-        prepared.domain,
-        measured,
-        prepared.total,
-        zeros=prepared.zeros,
-        warm=warm,
-        tolerance=tolerance,
-    )
+    def layer(self, model: MarkovRandomField, number: int) -> MarkovRandomField:
+        """Choose a batch, measure it, fit again; a round without a batch leaves its budget to others."""
+        rounds = self.level.rounds
+        part = self.left / (rounds - number)
+        batch = self._choose(model, part, number)
+        if not batch and number == rounds - 1:
+            again = self.known or [self.prepared.domain.columns[:2]]
+            batch = {clique: 1 / len(again) for clique in again}
+        if not batch:
+            return model
+        self.measured += measure_shares(self.curator, self.plan, batch, part)
+        self.left -= part
+        return self.fit(model, ROUND_TOLERANCE)
+
+    def _choose(self, model: MarkovRandomField, part: float, number: int) -> dict[Clique, float]:
+        """The marginals of one batch, and their parts of its budget."""
+        columns = len(self.prepared.domain)
+        total = self.prepared.total
+        noise = self.plan.sigma("pairs", part / max(TYPICAL_BATCH * columns, 1.0))
+        cliques = self._candidates(noise, first=number == 0)
+        if not cliques:
+            return {}
+        tables = [factor.values for factor in model.marginals(cliques)]
+        references = {c: rounded(table) for c, table in zip(cliques, tables, strict=True)}
+        sigma = self.plan.sigma("select", 1 / self.level.rounds, len(cliques) ** 0.5)
+        (scores,) = self.curator.ask([Misfits(references, sigma)])
+        alone = self.plan.sigma("pairs", part) / noise
+        candidates: dict[Clique, Candidate] = {}
+        for clique, table, score in zip(cliques, tables, scores.tolist(), strict=True):
+            weight = self._weight(clique)
+            cost = fit_error(table, noise) * alone
+            candidates[clique] = Candidate(weight * score / total, weight * cost / total)
+            if number == 0:
+                self.first_scores[clique] = score / total
+        ruled = [zero.columns for zero in self.prepared.zeros]
+        room = Growth(self.prepared.domain, [*ruled, *self.known])
+        most = max(round(LARGEST_BATCH * columns), 1)
+        return choose(candidates, room, most=most, cells=self.level.cells, forest=number == 0)
+
+    def _candidates(self, noise: float, *, first: bool) -> list[Clique]:
+        """What may be measured: all pairs first, then a short list of pairs and of small triples."""
+        domain = self.prepared.domain
+        if first:
+            return [c for c in itertools.combinations(domain.columns, 2) if self._weight(c) > 0]
+        known = set(self.known)
+        ranked = sorted(self.first_scores, key=lambda pair: -self.first_scores[pair])
+        short = SHORTLIST * len(domain)
+        pairs = [pair for pair in ranked if pair not in known][:short]
+        most = TRIPLE_CELLS * self.prepared.total / noise
+        return pairs + [t for t in self._triples(ranked, most, short) if t not in known]
+
+    def _triples(self, ranked: list[Clique], most: float, count: int) -> list[Clique]:
+        """Small triples whose three pairs depended most on one another, by the first round."""
+        domain = self.prepared.domain
+        small = [c for c in domain if domain[c] * 4 <= most]
+        scores = self.first_scores
+        among = [pair for pair in ranked if set(pair) <= set(small)][:count]
+        near: dict[str, set[str]] = {}
+        for a, b in among:
+            near.setdefault(a, set()).add(b)
+            near.setdefault(b, set()).add(a)
+        place = {column: i for i, column in enumerate(domain)}
+        triples = {
+            tuple(sorted((a, b, c), key=place.__getitem__))
+            for a, b in among
+            for c in near[a] & near[b]
+            if domain.size((a, b, c)) <= most
+        }
+        value = {t: sum(scores[pair] for pair in itertools.combinations(t, 2)) for t in triples}
+        return sorted(value, key=lambda t: (-value[t], t))[:count]
+
+    def _weight(self, clique: Clique) -> float:
+        """How much a marginal matters, where the mean pair of the workload weighs 1."""
+        pairs = list(itertools.combinations(clique, 2))
+        mean = sum(self.weights.get(frozenset(pair), 0.0) for pair in pairs) / len(pairs)
+        return mean if len(clique) == 2 else TRIPLE_WEIGHT * mean

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -48,7 +48,14 @@ def measure_cliques(
     """Measure some cliques with a part of the step `pairs`, each with noise that suits its size."""
     raw = {clique: prepared.domain.size(clique) ** (2 / 3) for clique in cliques}
     total = sum(raw.values())
-    sigmas = {c: plan.sigma("pairs", part * value / total) for c, value in raw.items()}
+    return measure_shares(curator, plan, {c: v / total for c, v in raw.items()}, part)
+
+
+def measure_shares(
+    curator: Curator, plan: Plan, shares: Mapping[Clique, float], part: float
+) -> list[Marginal]:
+    """Measure some cliques with shares of a part of the step `pairs`."""
+    sigmas = {c: plan.sigma("pairs", part * share) for c, share in shares.items()}
     answers = curator.ask([MarginalQuery(clique, sigma) for clique, sigma in sigmas.items()])
     return [
         Marginal(clique, answer.astype(np.float64), np.array(sigma))

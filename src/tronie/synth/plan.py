@@ -236,8 +236,13 @@ def histogram_weights(sizes: Mapping[str, int]) -> dict[str, float]:
     >>> round(weights["a"] / weights["b"], 9)
     4.0
     """
-    raw = {column: min(size, PLANNED_CELLS) ** (2 / 3) for column, size in sizes.items()}
+    raw = {column: measured_cells(size) ** (2 / 3) for column, size in sizes.items()}
     return {column: value / sum(raw.values()) for column, value in raw.items()}
+
+
+def measured_cells(size: int) -> int:
+    """Cells of a histogram, as far as they count in the split of a budget."""
+    return min(size, PLANNED_CELLS)
 
 
 def most_codes(columns: int) -> int:
