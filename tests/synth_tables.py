@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,10 @@ from tronie.measure.curator import Curator, Meter
 from tronie.measure.noise import InsecureNoise
 from tronie.measure.records import Records
 from tronie.privacy.budget import Budget
+from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
+from tronie.synth.settings import DEFAULTS, Settings, workload_columns
+from tronie.synth.workload import Workload
 from tronie.tables.sources import open_source
 
 
@@ -41,3 +45,16 @@ def curator_of(
     rows = Records(open_source(table), schema)
     unit = schema.unit.max_rows
     return kind(rows, meter, rows_per_unit=unit, noise=InsecureNoise(seed)), meter
+
+
+def chain(columns: Sequence[str]) -> dict[Clique, float]:
+    """A workload of neighbouring columns."""
+    pairs = zip(columns, columns[1:], strict=False)
+    return dict.fromkeys(pairs, 1.0) or {(columns[0],): 1.0}
+
+
+def settings_for(method: str, schema: Schema) -> Settings:
+    """A workload for the method that cannot do without one, and nothing for others."""
+    if method != "direct":
+        return DEFAULTS
+    return Settings(workload=Workload(chain(workload_columns(schema))))

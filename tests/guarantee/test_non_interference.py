@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from synth_tables import chain
 
 import tronie
 from tronie.measure import curator as curator_module
@@ -24,12 +25,13 @@ from tronie.measure.curator import Curator
 from tronie.measure.noise import InsecureNoise
 from tronie.models.histogram import Histogram, group_ordered
 from tronie.schema.schema import Schema
+from tronie.synth import methods
 from tronie.synth import prepare as prepare_module
 
 log = logging.getLogger(__name__)
 """Shown by ``pytest --log-cli-level INFO``."""
 
-METHODS = ("independent", "mst", "glaze")
+METHODS = tuple(methods.METHODS)
 
 DECLARED = Schema.model_validate(
     {
@@ -121,6 +123,7 @@ def release_twice(
             seed=1,
             ledger=folder / f"ledger-{number}",
             noise=InsecureNoise(0),
+            workload=chain(["age", "pay", "job", "own"]) if method == "direct" else None,
         )
         folders.append(release.folder)
     return folders[0], folders[1]

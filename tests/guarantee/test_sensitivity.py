@@ -29,7 +29,14 @@ from tronie.errors import BudgetExceeded, DomainTooLarge
 from tronie.measure.curator import Curator, Meter
 from tronie.measure.discovery import Decimals, Keys, Magnitudes
 from tronie.measure.noise import InsecureNoise
-from tronie.measure.queries import Marginal, Misfits, Selection, Total
+from tronie.measure.queries import (
+    MAX_WEIGHT,
+    Dependences,
+    Marginal,
+    Misfits,
+    Selection,
+    Total,
+)
 from tronie.privacy.accounting import epsilon_of
 from tronie.privacy.budget import Budget
 from tronie.schema.columns import Decimal, Integer
@@ -54,6 +61,29 @@ def test_misfits(tables: Neighbours, sigma: float, level: int) -> None:
     check_charged(ask, tables)
 
 
+@given(neighbours(), sigmas, st.data())
+def test_dependences(tables: Neighbours, sigma: float, data: st.DataObject) -> None:
+    """Each score moves by at most the unit's rows, so that many together by that times their root."""
+    sets = [("a", "b"), ("b", "a"), ("c", "a", "b"), ("a", "c", "b"), ("b", "c")]
+    chosen = data.draw(st.lists(st.sampled_from(sets), min_size=1, unique=True))
+    weights = {
+        name: np.array(data.draw(st.lists(st.integers(0, 99), min_size=n, max_size=n).filter(any)))
+        for name, n in ((name, coding.size) for name, coding in CODINGS.items())
+    }
+    query = Dependences(tuple(chosen), weights, sigma)
+
+    def ask(rows: Curator) -> None:
+        rows.recode(CODINGS)
+        rows.ask([query])
+
+    check_charged(ask, tables)
+    with_unit, without = (
+        query.exact(records(rows).count(chosen, CODINGS))
+        for rows in (tables.with_unit, tables.without_unit)
+    )
+    assert np.abs(with_unit - without).max() <= tables.k
+
+
 @given(neighbours(), sigmas, st.sampled_from([Integer(), Decimal()]))
 def test_magnitudes_and_decimals(tables: Neighbours, sigma: float, kind: Any) -> None:
     check_charged(
@@ -65,6 +95,21 @@ def test_magnitudes_and_decimals(tables: Neighbours, sigma: float, kind: Any) ->
 @given(neighbours(), st.floats(0.01, 20), st.integers(0, 9))
 def test_selection_is_bounded_range(tables: Neighbours, epsilon: float, level: int) -> None:
     check_bounded_range(Selection(references(level), epsilon), tables)
+
+
+@given(
+    neighbours(),
+    st.floats(0.01, 20),
+    st.lists(st.integers(1, MAX_WEIGHT), min_size=3, max_size=3),
+    st.lists(st.integers(-(10**7), 10**7), min_size=3, max_size=3),
+)
+def test_weighted_selection_is_bounded_range(
+    tables: Neighbours, epsilon: float, weights: list[int], offsets: list[int]
+) -> None:
+    """Candidates may matter more or less, and start ahead or behind, by any public numbers."""
+    near = references(1)
+    weighed, moved = (dict(zip(near, numbers, strict=True)) for numbers in (weights, offsets))
+    check_bounded_range(Selection(near, epsilon, weighed, moved), tables)
 
 
 @given(neighbours(), st.floats(1.0, 50.0), st.floats(1e-12, 1e-3))
@@ -97,6 +142,7 @@ def test_every_access_is_charged_before_the_rows_are_read() -> None:
     for ask in (
         lambda: curator.ask([Marginal(("a",), 0.6)]),
         lambda: curator.ask([Total(0.6)]),
+        lambda: curator.ask([Dependences((("c", "a"),), {"c": np.ones(3, np.int64)}, 0.6)]),
         lambda: curator.select(Selection(references(1), 40.0)),
         lambda: curator.explore([Decimals("b", Decimal(), 0.6)]),
         lambda: curator.keys(Keys("a", 0.6, 1e-10)),

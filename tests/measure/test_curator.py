@@ -14,7 +14,14 @@ from tronie.errors import BudgetError, BudgetExceeded, Cancelled, DomainTooLarge
 from tronie.measure.curator import Curator, Meter
 from tronie.measure.discovery import Keys, Magnitudes
 from tronie.measure.noise import InsecureNoise, gaussian_threshold
-from tronie.measure.queries import Marginal, Misfits, Selection, Total
+from tronie.measure.queries import (
+    MAX_OFFSET,
+    MAX_WEIGHT,
+    Marginal,
+    Misfits,
+    Selection,
+    Total,
+)
 from tronie.measure.records import Records
 from tronie.privacy.budget import Budget
 from tronie.privacy.events import Gaussian
@@ -234,6 +241,36 @@ def test_selection_finds_the_table_that_is_farthest() -> None:
     near = {pair: table if pair == far else _counts(pair) for pair, table in exact.items()}
     assert [curator.select(Selection(near, 20.0)) for _ in range(20)] == [far] * 20
     assert meter.events[0].candidates == 3
+
+
+def test_weights_and_offsets_decide_between_candidates_of_the_same_distance() -> None:
+    # All tables are the same 20 rows from their references, so scores are 20 * weight - offset.
+    near = {pair: _counts(pair) for pair in references(0)}
+    for table in near.values():
+        table[0, 0] += 20
+    first, second, third = near
+    curator, meter = curator_of()
+    weights = {first: 3, second: 5, third: 4}
+    query = Selection(near, 40.0, weights)
+    assert query.sensitivity(rows_per_unit=2) == 10
+    assert query.scores({pair: _counts(pair) for pair in near}).tolist() == [60, 100, 80]
+    assert [curator.select(query) for _ in range(20)] == [second] * 20
+    offsets = {first: -300, second: 50, third: 0}
+    query = Selection(near, 40.0, weights, offsets)
+    assert query.scores({pair: _counts(pair) for pair in near}).tolist() == [360, 50, 80]
+    assert [curator.select(query) for _ in range(20)] == [first] * 20
+    assert {event.epsilon for event in meter.events} == {40.0}
+
+
+@pytest.mark.parametrize(
+    ("weight", "offset"),
+    [(0, 0), (-1, 0), (MAX_WEIGHT + 1, 0), (1.5, 0), (1, 0.5), (1, MAX_OFFSET + 1), (None, 0)],
+)
+def test_weights_and_offsets_are_whole_numbers_in_range(weight: Any, offset: Any) -> None:
+    near = references(0)
+    numbers = [dict.fromkeys(near, n) if n is not None else {} for n in (weight, offset)]
+    with pytest.raises(TypeError, match="whole numbers"):
+        Selection(near, 1.0, *numbers)
 
 
 def _counts(pair: tuple[str, str]) -> np.ndarray:

@@ -88,10 +88,11 @@ def test_stars_and_their_many_children(hub: str) -> None:
 
 
 def test_pairs_that_need_too_large_tables_go_the_general_way() -> None:
-    sizes = {"a": 12, "b": 4, "c": 4, "d": 4, "e": 12, "apart": 13}
-    model, joint = brute_model(sizes, [("a", "b", "c"), ("b", "c", "d"), ("d", "e")])
+    sizes = {"a": 12, "b": 4, "c": 4, "d": 4, "e": 12, "f": 11, "apart": 13}
+    cliques = [("a", "b", "c"), ("b", "c", "d"), ("d", "e"), ("d", "f")]
+    model, joint = brute_model(sizes, cliques)
     calibrated = Calibrated.of(model.tree, model.beliefs)
-    pairs = [("a", "e"), ("a", "d"), ("b", "e"), ("a", "b")]
+    pairs = [("a", "e"), ("a", "d"), ("b", "e"), ("e", "f"), ("a", "b")]
     larger = [("e", "a"), ("apart", "e")]
     assert set(pair_marginals(calibrated, [*pairs, *larger], 1000)) == {*pairs, *larger}
     # Columns a and e make 144 cells, with b and c on the way 192; apart and e make 156.

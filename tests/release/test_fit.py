@@ -65,7 +65,7 @@ def test_the_ledger_holds_what_the_certificate_holds(book: Ledger) -> None:
     model = fit(ledger=book)
     (entry,) = book.entries("small")
     assert entry.state == "committed"
-    assert entry.note == "mst"
+    assert entry.note == "glaze"
     assert entry.events == model.certificate.events
     assert entry.epsilon <= 1.0
     assert book.spent("small").releases == 1
@@ -81,7 +81,7 @@ def test_events_compose_to_the_claim(discover: bool, book: Ledger) -> None:
     check = certificate.verify()
     assert check.epsilon_recomputed == pytest.approx(epsilon, rel=1e-6)
     assert certificate.dataset == ("open" if discover else "small")
-    assert certificate.method == "mst"
+    assert certificate.method == "glaze"
     assert len([e for e in certificate.events if e.kind == "threshold"]) == discover
 
 
@@ -358,7 +358,7 @@ def test_metadata_of_the_table_stays_behind(model: tronie.Model, table: pa.Table
 def test_a_plan_needs_no_table(tmp_path: Path) -> None:
     SMALL.write(tmp_path / "small.json")
     from_file = plan(tmp_path / "small.json", epsilon=2.0, rows=100)
-    assert from_file == plan(SMALL, epsilon=2.0, delta=1e-9, method="mst", rows=100)
+    assert from_file == plan(SMALL, epsilon=2.0, delta=1e-9, method="glaze", rows=100)
     assert plan(SMALL, epsilon=2.0, method="independent").method == "independent"
     with pytest.raises(SchemaError):
         plan(BY_PERSON, epsilon=1.0)

@@ -113,7 +113,7 @@ def test_negative_numbers_are_refused(options: dict[str, int], model: tronie.Mod
 
 def test_marginals_sum_to_the_rows(model: tronie.Model) -> None:
     one = model.marginal(["town"]).table
-    assert one.column_names == ["town", "rows"]
+    assert one.column_names == ["town", "rows", "standard_error"]
     assert set(one["town"].to_pylist()) >= {"Delft", "Gouda", "Lisse"}
     assert sum(one["rows"].to_pylist()) == pytest.approx(model.field.total)
     two = model.marginal(["paid", "town"]).table
@@ -122,6 +122,39 @@ def test_marginals_sum_to_the_rows(model: tronie.Model) -> None:
     for row in two.to_pylist():
         by_town[row["town"]] += row["rows"]
     assert list(by_town.values()) == pytest.approx(one["rows"].to_pylist(), rel=1e-6)
+
+
+def test_a_measured_marginal_has_a_standard_error(model: tronie.Model) -> None:
+    """About that of the noise: single columns of a dozen codes, measured at epsilon 5."""
+    errors = model.marginal(["town"]).table["standard_error"].to_pylist()
+    sd = next(m.sd for m in model.measurements.marginals if m.clique == ("town",))
+    assert all(0 < error < 2 * float(np.max(sd)) for error in errors)
+    plain = model.marginal(["town"], errors=False).table
+    assert plain["standard_error"].null_count == plain.num_rows
+
+
+def test_an_unmeasured_marginal_has_none_but_may_have_a_bound() -> None:
+    """Two columns depend on one another, the others on none; the seed is fixed."""
+    rng = np.random.default_rng(0)
+    rows = 3000
+    columns = {name: rng.integers(0, 9, rows) for name in "abcdef"}
+    columns["b"] = (columns["a"] + (rng.random(rows) < 0.1)) % 9
+    kind = {"kind": "category", "values": list(range(9)), "nullable": False}
+    schema = Schema.model_validate({"name": "abc", "columns": dict.fromkeys("abcdef", kind)})
+    noise = InsecureNoise(0)
+    model = tronie.fit(pa.table(columns), schema, epsilon=0.3, method="glaze", noise=noise)
+    bounds = {(m.columns): model.error_bound(m.columns) for m in model.measurements.misfits}
+    assert bounds
+    assert ("a", "b") not in bounds
+    assert model.error_bound(["a", "b"]) is None
+    for pair, bound in bounds.items():
+        table = model.marginal(pair).table
+        assert table["standard_error"].null_count == table.num_rows
+        held = model.field.marginal(pair).values / model.field.total
+        truth = np.zeros(held.shape)
+        np.add.at(truth, tuple(model.codings[c].groups[columns[c]] for c in pair), 1 / rows)
+        assert bound is not None
+        assert np.abs(held - truth).sum() / 2 <= bound <= 1
 
 
 @pytest.mark.parametrize("columns", [[], ["zip"], ["id"], ["town", "absent"]])

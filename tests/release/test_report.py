@@ -19,7 +19,7 @@ def by_name(lines: tuple[Line, ...]) -> dict[str, Line]:
 
 def test_the_claim_is_the_certificates(model: tronie.Model) -> None:
     report = describe(model)
-    assert report.title == "visits: synthetic rows by mst"
+    assert report.title == "visits: synthetic rows by glaze"
     claim = by_name(report.claim)
     assert claim["epsilon, delta"].value == "5, 1e-09"
     assert "one row" in claim["epsilon, delta"].meaning

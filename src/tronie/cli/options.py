@@ -18,7 +18,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 EFFORTS = ("fast", "normal", "high")
 """Choices of ``--effort``."""
 
-METHODS = ("auto", "independent", "mst", "glaze")
+METHODS = (
+    "auto",
+    "independent",
+    "direct",
+    "mst",
+    "privbayes",
+    "mwem",
+    "aim",
+    "glaze",
+)
 """Choices of ``--method``."""
 
 PATH = click.Path(path_type=Path)

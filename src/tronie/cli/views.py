@@ -24,6 +24,9 @@ INSECURE = "INSECURE"
 
 NOISE = "noise"
 
+WORST = 5
+"""Marginals that a plan's forecast names."""
+
 
 def report(found: ReleaseReport) -> Iterator[str]:
     """A release's report, each line with its meaning."""
@@ -70,11 +73,22 @@ def plan(found: Plan) -> Iterator[str]:
         ]
     )
     yield ""
-    if not ahead.oneway_error:
-        yield aside("Give --rows to see how wrong each column's distribution will be.")
+    if not found.queries:
+        yield aside("Give --rows to see how wrong each column and each pair will be.")
         return
-    yield f"  Expected total variation of single columns, for {found.settings.rows:,} rows"
-    yield from facts((name, f"{error:7.2%}") for name, error in ahead.oneway_error.items())
+    from tronie.synth.forecasting import NOTE, mean_error
+
+    yield f"  Expected total variation for {found.settings.rows:,} rows, from noise alone"
+    single = [query for query in found.queries if len(query.columns) == 1]
+    wider = sorted((q for q in found.queries if len(q.columns) > 1), key=lambda q: -q.error)
+    yield from facts((query.columns[0], f"{query.error:7.2%}") for query in single)
+    if wider:
+        shown = wider[:WORST]
+        yield ""
+        yield f"  Of the workload, {len(wider):,} marginals: {mean_error(wider):.2%} on average; the worst"
+        rows = [(" x ".join(q.columns), f"{q.error:.2%}", q.measured) for q in shown]
+        yield from grid(("columns", "error", "measured"), rows, "lrl")
+        yield aside(NOTE)
 
 
 def guesses(schema: Schema) -> Iterator[str]:

@@ -8,7 +8,7 @@ the L2 norm by which that moves its answer, and a test draws neighbouring tables
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -150,27 +150,50 @@ class Misfits:
         return _misfits(self.references, counts)
 
 
+MAX_WEIGHT = 2**16
+"""Largest weight of a candidate of a `Selection`."""
+
+MAX_OFFSET = 2**60
+"""Largest offset of a candidate of a `Selection`; with distances below 2^46, scores fit in 64 bits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which of several tables is farthest from its public reference: the exponential mechanism.
+
+    The score of a candidate is its weight times its L1 distance, less its offset.
 
     Args:
         references: Clique -> integer table that rests on released numbers only.
         epsilon: Bounded-range parameter: for neighbouring tables, the log ratios of any two
             candidates' probabilities differ by at most this much.
+        weights: Clique -> a public whole number from 1 to `MAX_WEIGHT`; 1 where none are given.
+        offsets: Clique -> a public whole number; 0 where none are given.
 
     Guarantee:
-        Each score moves by at most k, up for one candidate and down for another, so weights are
-        ``exp(epsilon * score / (2 k))``. The factor 1/2 is needed because scores are not monotone.
+        k rows move a distance by at most k, so a score by at most k times the largest weight w, up
+        for one candidate and down for another; offsets do not move. The mechanism's weights are
+        ``exp(epsilon * score / (2 k w))``. The factor 1/2 is needed because scores are not monotone.
 
-    Source: McSherry, Talwar 2007; bounded range: Durfee, Rogers 2019, arXiv 1905.04273.
+    Edge cases:
+        Scores are integers; weights and offsets that 64 bits might not hold are refused.
+
+    Source: McSherry, Talwar 2007; bounded range: Durfee, Rogers 2019, arXiv 1905.04273; weights and
+    offsets: McKenna, Mullins, Sheldon, Miklau 2022, arXiv 2201.12677.
     """
 
     references: Mapping[Clique, Ints]
     epsilon: float
+    weights: Mapping[Clique, int] | None = None
+    offsets: Mapping[Clique, int] | None = None
 
     def __post_init__(self) -> None:
         _require_integers(self.references)
+        for numbers, least, most in (
+            (self.weights, 1, MAX_WEIGHT),
+            (self.offsets, -MAX_OFFSET, MAX_OFFSET),
+        ):
+            _require_whole(numbers, self.references, least, most)
 
     @property
     def cliques(self) -> tuple[Clique, ...]:
@@ -178,8 +201,8 @@ class Selection:
         return tuple(self.references)
 
     def sensitivity(self, rows_per_unit: int) -> int:
-        """How far one unit moves one score."""
-        return rows_per_unit
+        """How far one unit moves one score, at most."""
+        return rows_per_unit * max(map(self._weight, self.references))
 
     def event(self, rows_per_unit: int) -> Event:
         """An exponential event; `rows_per_unit` is in the weights already."""
@@ -192,9 +215,101 @@ class Selection:
 
     def scores(self, counts: Counts) -> Ints:
         """The candidates' scores, shape (m,)."""
-        return _misfits(self.references, counts)
+        weights = np.array([self._weight(clique) for clique in self.references], np.int64)
+        offsets = np.array([self._offset(clique) for clique in self.references], np.int64)
+        return weights * _misfits(self.references, counts) - offsets
+
+    def _weight(self, clique: Clique) -> int:
+        return 1 if self.weights is None else self.weights[clique]
+
+    def _offset(self, clique: Clique) -> int:
+        return 0 if self.offsets is None else self.offsets[clique]
 
 
 def _require_integers(references: Mapping[Clique, Ints]) -> None:
     if not references or any(r.dtype.kind not in "iu" for r in references.values()):
         raise TypeError("references are integer tables, at least one")
+
+
+def _require_whole(
+    numbers: Mapping[Clique, int] | None, cliques: Iterable[Clique], least: int, most: int
+) -> None:
+    """Refuse numbers of cliques that are missing, not whole or out of range."""
+    if numbers is not None:
+        for clique in cliques:
+            number = numbers.get(clique)
+            if type(number) is not int or not least <= number <= most:
+                raise TypeError(f"weights and offsets are whole numbers from {least} to {most}")
+
+
+MAX_SCALE = 2**20
+"""Most that the weights of one column's `Dependences` may sum to, so that 64 bits hold every score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dependences:
+    """How far some columns, each given others, are from following a public distribution instead.
+
+    The score of (child, parents) is half the L1 distance of their table from the parents' table times
+    the child's public distribution: the number of rows that would have to change their child's value.
+
+    Args:
+        candidates: Child first, then its parents.
+        weights: Child -> its distribution as whole numbers, shape (codes,), that rest on released
+            numbers only.
+        sigma: Standard deviation of each score's noise, in rows.
+
+    Guarantee:
+        Let W be the sum of a child's weights w. A row with the child's value x adds W - w(x) to one
+        entry of ``W * table - w (x) parents' table`` and takes w(y) from each other entry of the same
+        parents' values, so the L1 norm moves by at most ``2 (W - w(x)) <= 2 W``, and the score by at
+        most 1. k rows move it by at most k, before and after it is rounded down; all m scores together
+        move by at most k * sqrt(m) in L2.
+
+    Edge cases:
+        All is integer arithmetic; no rounding of a float decides. Weights of more than `MAX_SCALE` in
+        sum are refused.
+
+    Source: score R of PrivBayes (Zhang et al. 2017), its child's distribution made public.
+    """
+
+    candidates: tuple[Clique, ...]
+    weights: Mapping[str, Ints]
+    sigma: float
+
+    def __post_init__(self) -> None:
+        if not self.candidates or any(len(candidate) < 2 for candidate in self.candidates):
+            raise TypeError(
+                "candidates are a child and at least one parent, and at least one of them"
+            )
+        for child in {candidate[0] for candidate in self.candidates}:
+            weights = self.weights[child]
+            whole = weights.dtype.kind in "iu" and 0 <= weights.min() <= weights.max() <= MAX_SCALE
+            if not whole or not 0 < weights.sum() <= MAX_SCALE:
+                raise TypeError("weights are whole numbers that sum to at most MAX_SCALE")
+
+    @property
+    def cliques(self) -> tuple[Clique, ...]:
+        """The tables of children and parents."""
+        return self.candidates
+
+    def event(self, rows_per_unit: int) -> Event:
+        """A Gaussian event of sensitivity k * sqrt(m)."""
+        return Gaussian(
+            query="dependences",
+            columns=tuple(sorted({column for c in self.candidates for column in c})),
+            sigma=self.sigma,
+            sensitivity=rows_per_unit * math.sqrt(len(self.candidates)),
+        )
+
+    def exact(self, counts: Counts) -> Ints:
+        """The scores, shape (m,)."""
+        scores = [self._score(counts[c], self.weights[c[0]]) for c in self.candidates]
+        return np.array(scores, dtype=np.int64)
+
+    @staticmethod
+    def _score(table: Ints, weights: Ints) -> int:
+        scale = int(weights.sum())
+        given = table.reshape(len(weights), -1)
+        gaps = scale * given - np.multiply.outer(weights.astype(np.int64), given.sum(axis=0))
+        return int(np.abs(gaps).sum()) // (2 * scale)

@@ -29,9 +29,9 @@ def tree_marginals(
 ) -> list[Factor]:
     """Marginal probabilities of several sets of columns.
 
-    Columns of one clique are summed out of its table. Others are carried to a common clique along
-    the paths of the tree, where everything else is summed out as early as can be; what several sets
-    of columns have in common is worked out once.
+    Pairs go together (see `pair_marginals`). Of larger sets, columns of one clique are summed out of its
+    table. Others are carried to a common clique along the paths of the tree, where everything else is
+    summed out as early as can be; what several sets of columns have in common is worked out once.
 
     Args:
         tree: The junction tree.

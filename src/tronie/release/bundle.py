@@ -1,6 +1,6 @@
 """A model in one file: a zip of JSON and safetensors, with no code in it.
 
-Members: ``manifest.json`` (format, structure of codes and field), ``schema.json``,
+Members: ``manifest.json`` (format, kind and structure of the model, structure of codes), ``schema.json``,
 ``certificate.json``, ``plan.json``, ``types.arrow`` (names and types of the synthetic table as an empty
 Arrow stream) and ``arrays.safetensors``. Reading checks the members' names and sizes before it unpacks
 them, and every array's shape and values before it is used; nothing in a file is executed.
@@ -21,8 +21,10 @@ from pydantic import ValidationError
 
 from tronie.errors import BundleError, InputError
 from tronie.files import atomic_path
-from tronie.models.markov import MarkovRandomField
+from tronie.models.field import TREE, kind_of, read_field
+from tronie.models.uncertainty import Measurements
 from tronie.privacy.certificate import Certificate
+from tronie.release.basis import basis_arrays, basis_structure, read_basis
 from tronie.schema.columns import Identifier
 from tronie.schema.grid import Coding, Grid
 from tronie.schema.schema import Schema
@@ -32,8 +34,11 @@ if TYPE_CHECKING:
 
     from tronie.release.model import Model
 
-FORMAT = 1
-"""Version of the format that this code writes, and the newest that it reads."""
+FORMAT = 2
+"""Version of the format that this code writes, and the newest that it reads.
+
+Version 1 had models of one kind only, junction trees, and did not name it; nor did it say what was
+measured."""
 
 MAX_MEMBER_BYTES = 2**32
 """A member that claims to unpack to more than this is refused."""
@@ -59,13 +64,16 @@ def write_bundle(model: Model, path: Path) -> Path:
     arrays: dict[str, NDArray[Any]] = {
         f"field.{name}": array for name, array in model.field.to_arrays().items()
     }
+    arrays |= basis_arrays(model.measurements)
     for number, coding in enumerate(model.codings.values()):
         arrays[f"coding.{number}.edges"] = coding.grid.edges
         arrays[f"coding.{number}.groups"] = coding.groups
         arrays[f"coding.{number}.weights"] = coding.weights
     manifest = {
         "tronie": FORMAT,
+        "kind": kind_of(model.field),
         "field": model.field.structure(),
+        "measured": basis_structure(model.measurements),
         "column_errors": dict(model.column_errors),
         "codings": [
             {"column": name, "other": coding.grid.other, "null": coding.grid.null}
@@ -144,9 +152,9 @@ def _assemble(contents: Mapping[str, bytes]) -> Model:
     from tronie.release.model import Model
 
     manifest = json.loads(contents["manifest.json"])
-    if manifest["tronie"] != FORMAT:
+    if manifest["tronie"] not in range(1, FORMAT + 1):
         raise BundleError(
-            f"the model has format {manifest['tronie']}, and this tronie reads {FORMAT}.",
+            f"the model has format {manifest['tronie']}, and this tronie reads up to {FORMAT}.",
             "Install a newer tronie.",
         )
     try:
@@ -158,7 +166,8 @@ def _assemble(contents: Mapping[str, bytes]) -> Model:
         entry["column"]: _coding(arrays, number, entry)
         for number, entry in enumerate(manifest["codings"])
     }
-    field = MarkovRandomField.from_arrays(
+    field = read_field(
+        TREE if manifest["tronie"] == 1 else manifest["kind"],
         manifest["field"],
         {k.removeprefix("field."): v for k, v in arrays.items() if k.startswith("field.")},
     )
@@ -170,6 +179,9 @@ def _assemble(contents: Mapping[str, bytes]) -> Model:
         {name: float(error) for name, error in manifest["column_errors"].items()},
         Certificate.from_json(contents["certificate.json"].decode()),
         json.loads(contents["plan.json"]),
+        read_basis(manifest["measured"], arrays, field.domain)
+        if manifest["tronie"] > 1
+        else Measurements(),
     )
     _require_consistent(model)
     return model

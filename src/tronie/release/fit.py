@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,6 +11,7 @@ from tronie.errors import SchemaError
 from tronie.measure.curator import Curator, Meter
 from tronie.measure.noise import Noise, OperatingSystemNoise
 from tronie.measure.records import Records
+from tronie.models.uncertainty import Measurements
 from tronie.privacy.budget import DEFAULT_DELTA, Budget
 from tronie.privacy.certificate import Certificate
 from tronie.privacy.ledger import Ledger, Reservation
@@ -18,6 +20,7 @@ from tronie.release.model import Model, is_dropped
 from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
 from tronie.synth.discover import planned_keys
+from tronie.synth.forecasting import forecast_queries
 from tronie.synth.method import Fitted
 from tronie.synth.methods import AUTO, method_named
 from tronie.synth.plan import Plan
@@ -73,7 +76,8 @@ def plan(
     facts = schema if isinstance(schema, Schema) else Schema.read(schema)
     facts.require_supported()
     wishes = Settings(rows, effort, max_memory, _workload(workload, facts), target)
-    return method_named(method).plan(facts, Budget(epsilon, delta), wishes)
+    found = method_named(method).plan(facts, Budget(epsilon, delta), wishes)
+    return replace(found, queries=forecast_queries(facts, found))
 
 
 def fit(
@@ -155,12 +159,12 @@ def fit(
 
 
 def _workload(given: WorkloadLike | None, schema: Schema) -> Workload | None:
-    if given is None or isinstance(given, Workload):
-        return given
     columns = workload_columns(schema)
+    if given is None:
+        return None
     if isinstance(given, str | Path):
         return Workload.read(given, columns)
-    return Workload.of(given, columns)
+    return Workload.of(given.weights if isinstance(given, Workload) else given, columns)
 
 
 def _public_facts(
@@ -231,6 +235,7 @@ def _model(rows: Source, fitted: Fitted, plan: Plan, meter: Meter, noise: Noise)
         fitted.prepared.column_errors,
         certificate,
         plan.to_dict(),
+        Measurements(fitted.measured, plan.sigma("total"), fitted.misfits),
     )
 
 

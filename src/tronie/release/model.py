@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,15 @@ import numpy as np
 from tronie.errors import ConditionError, InputError
 from tronie.models.evidence import Evidence
 from tronie.models.expansion import expand
+from tronie.models.field import Field, draw
 from tronie.models.markov import MarkovRandomField
 from tronie.models.rules import Rules, regions
-from tronie.models.sampling import sample
+from tronie.models.uncertainty import Measurements, Replicas, error_bound, replicate
 from tronie.privacy.certificate import Certificate
 from tronie.release.rows import Rows
 from tronie.schema.columns import Identifier, Text, Value
 from tronie.schema.constraints import Range
-from tronie.schema.grid import Coding, Ints
+from tronie.schema.grid import Coding, Floats, Ints
 from tronie.schema.points import function_points
 from tronie.schema.schema import Schema
 
@@ -42,15 +44,18 @@ class Model:
         column_errors: Column -> expected total variation of its codes, from noise alone.
         certificate: What the model cost, for anyone to recompute.
         plan: How the budget was split, as plain data.
+        measurements: What the joint distribution was fitted to.
     """
 
     schema: Schema
     types: pa.Schema
     codings: Mapping[str, Coding]
-    field: MarkovRandomField
+    field: Field
     column_errors: Mapping[str, float]
     certificate: Certificate
     plan: Mapping[str, Any]
+    measurements: Measurements = dataclasses.field(default_factory=Measurements)
+    _replicas: list[Replicas] = dataclasses.field(default_factory=list[Replicas], repr=False)
 
     @property
     def rows(self) -> int:
@@ -74,8 +79,8 @@ class Model:
 
         Args:
             n: Number of rows; the released estimate of the private table's when not given.
-            given: Column -> value, values or range that every row has. Exact: the other columns
-                follow the model's conditional distribution.
+            given: Column -> value, values or range that every row has; the other columns follow the
+                model's conditional distribution.
             seed: Makes the rows repeatable; privacy does not rest on it.
 
         Raises:
@@ -87,30 +92,68 @@ class Model:
         rng = np.random.default_rng(seed)
         evidence = self._evidence(given or {})
         likelihood = {name: e.likelihood for name, e in evidence.items()}
-        codes = sample(self.field, n, rng, given=likelihood or None)
+        codes = draw(self.field, n, rng, given=likelihood or None)
         codings = {**self.codings, **{name: e.coding for name, e in evidence.items()}}
         rules = Rules.of(self.schema)
         points = expand(codings, codes, rng, axes=rules.axes, rankings=rules.rankings)
         return Rows.decode(self.schema, self.types, self._derive(points), n)
 
-    def marginal(self, columns: Sequence[str]) -> Rows:
-        """Expected number of rows for each combination of some columns' codes.
+    def marginal(self, columns: Sequence[str], *, errors: bool = True) -> Rows:
+        """Expected number of rows for each combination of some columns' codes, and its standard error.
 
-        Ordered columns are given by their codes' intervals, listed ones by their values.
+        Ordered columns are given by their codes' intervals, listed ones by their values. The standard
+        error is the effect of the measurements' noise, found by fitting the model again to fresh noise
+        (see `tronie.models.uncertainty`); the first call takes as long as that. It is null where no
+        measurement holds all the columns: then the estimate rests on the model's assumptions, and
+        `error_bound` may know how far it is off.
 
         Args:
             columns: One or more modelled columns.
+            errors: Whether to work out standard errors.
 
         Raises:
             ConditionError: If a column is not modelled.
         """
+        self._require_modelled(columns)
+        clique = tuple(columns)
+        error = None
+        if errors and self.measurements.supports(clique):
+            error = self._standard_error(clique)
+        return Rows.of_marginal(self.schema, self.codings, self.field.marginal(clique), error)
+
+    def error_bound(self, columns: Sequence[str]) -> float | None:
+        """Bound on the total variation between some columns' true and modelled shares, if one is known.
+
+        It holds with probability 95 %, for pairs that were not measured but whose distance from the
+        model was released while pairs were chosen; None for all others.
+
+        Raises:
+            ConditionError: If a column is not modelled.
+        """
+        self._require_modelled(columns)
+        known = error_bound(self.measurements.misfits, self.field.total)
+        return known.get(frozenset(columns))
+
+    def _require_modelled(self, columns: Sequence[str]) -> None:
         unknown = [column for column in columns if column not in self.codings]
         if unknown or not columns:
             raise ConditionError(
                 f"no modelled column {', '.join(map(repr, unknown)) or 'was named'}.",
                 f"Choose among {', '.join(self.codings)}.",
             )
-        return Rows.of_marginal(self.schema, self.codings, self.field.marginal(tuple(columns)))
+
+    def _standard_error(self, columns: tuple[str, ...]) -> Floats | None:
+        """Standard error of each cell; None for a model that is no Markov random field."""
+        if not isinstance(self.field, MarkovRandomField):
+            return None
+        if not self._replicas:
+            zeros = Rules.of(self.schema).zeros(self.codings)
+            basis = self.measurements
+            self._replicas.append(
+                replicate(self.field, basis.marginals, total_sd=basis.total_sd, zeros=zeros)
+            )
+        (found,) = self._replicas[0].uncertainty([columns])
+        return found.standard_error
 
     def save(self, path: str | Path) -> Path:
         """Write the model to one file (see `tronie.release.bundle`)."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 from tronie.models.expansion import code_spans
 from tronie.models.factor import Factor
 from tronie.schema.columns import Boolean, Category, Identifier, Modelled
-from tronie.schema.grid import Coding, Ints
+from tronie.schema.grid import Coding, Floats, Ints
 from tronie.schema.points import value_of
 from tronie.schema.schema import Schema
 from tronie.tables.arrays import strings
@@ -55,8 +55,14 @@ class Rows:
         return cls(pa.table(columns, schema=types))
 
     @classmethod
-    def of_marginal(cls, schema: Schema, codings: Mapping[str, Coding], marginal: Factor) -> Rows:
-        """One row per cell: a label for each column, and the expected number of rows."""
+    def of_marginal(
+        cls,
+        schema: Schema,
+        codings: Mapping[str, Coding],
+        marginal: Factor,
+        error: Floats | None = None,
+    ) -> Rows:
+        """One row per cell: a label for each column, the expected number of rows, its standard error."""
         labels = [code_labels(schema.modelled[name], codings[name]) for name in marginal.columns]
         cells = np.indices(marginal.domain.shape).reshape(len(labels), -1).tolist()
         columns = {
@@ -64,7 +70,9 @@ class Rows:
             for name, names, index in zip(marginal.columns, labels, cells, strict=True)
         }
         counts = "rows" if "rows" not in columns else "expected rows"
-        return cls(pa.table({**columns, counts: marginal.values.ravel()}))
+        errors = "standard_error" if "standard_error" not in columns else "standard error of rows"
+        values = pa.nulls(marginal.values.size, pa.float64()) if error is None else error.ravel()
+        return cls(pa.table({**columns, counts: marginal.values.ravel(), errors: values}))
 
     def __len__(self) -> int:
         return self.table.num_rows

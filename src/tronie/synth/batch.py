@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
 
 from tronie.schema.domain import Clique
 from tronie.synth.pairs import Components
@@ -71,35 +73,69 @@ def choose(
 
     Source: closed-form allocation as in SWIFT (google/dpsynth).
     """
-    parts = {clique: candidate.cost ** (2 / 3) for clique, candidate in candidates.items()}
-    waiting = [c for c in candidates if len(c) == 2] if forest else list(candidates)
-    components = Components(waiting)
+    waiting = _Waiting([c for c in candidates if len(c) == 2 or not forest], candidates)
+    components = Components(waiting.cliques)
     batch: dict[Clique, float] = {}
-    used = 0.0
-    while waiting and len(batch) < most:
-        worth = {
-            c: candidates[c].gain - CAUTION * ((used + parts[c]) ** 1.5 - used**1.5)
-            for c in waiting
-            if not (forest and components.joined(c))
-        }
-        waiting = sorted((c for c in worth if worth[c] > 0), key=lambda c: -worth[c])
-        sizes = {c: room.cells_with(c) for c in waiting[:LOOKAHEAD]}
-        net = {c: worth[c] - _price(room.cells, sizes[c], cells) for c in sizes}
-        fitting = [c for c in sizes if sizes[c] <= cells and net[c] > 0]
-        gone = {c for c in sizes if sizes[c] > cells}
-        if fitting:
-            best = max(fitting, key=net.__getitem__)
-            batch[best] = parts[best]
-            used += parts[best]
-            room.add(best)
-            if len(best) == 2:
-                components.join(best)
-            gone.add(best)
-        else:
-            # A clique that is too dear now may become cheap once others have enlarged the model.
-            gone.update(sizes)
-        waiting = [c for c in waiting if c not in gone]
+    while len(batch) < most:
+        best, least = None, 0.0
+        tried = gone = frozenset[int]()
+        for i, worth in waiting.promising(sum(batch.values())):
+            # A price only takes away: in a forest, none that comes later can be better.
+            if len(tried) == LOOKAHEAD or (forest and worth <= least):
+                break
+            if forest and components.joined(waiting.cliques[i]):
+                gone |= {i}
+                continue
+            tried |= {i}
+            size = room.cells_with(waiting.cliques[i])
+            net = worth - _price(room.cells, size, cells)
+            if size > cells:
+                gone |= {i}
+            elif net > least:
+                best, least = i, net
+        if not tried:
+            break
+        if best is not None:
+            clique = waiting.cliques[best]
+            batch[clique] = waiting.part(best)
+            room.add(clique)
+            if len(clique) == 2:
+                components.join(clique)
+        # A clique that is too dear now may become cheap once others have enlarged the model.
+        waiting.drop(gone | (tried if best is None else {best}))
+    used = sum(batch.values())
     return {clique: part / used for clique, part in batch.items()}
+
+
+class _Waiting:
+    """Candidates that are neither taken nor dropped, as arrays: there may be many thousands."""
+
+    def __init__(self, cliques: list[Clique], candidates: Mapping[Clique, Candidate]) -> None:
+        self.cliques = cliques
+        self._gains = np.array([candidates[c].gain for c in cliques])
+        self._parts = np.array([candidates[c].cost for c in cliques]) ** (2 / 3)
+        self._left = np.arange(len(cliques))
+
+    def part(self, i: int) -> float:
+        """A candidate's part of the batch's budget, before parts are made to sum to 1."""
+        return float(self._parts[i])
+
+    def promising(self, used: float) -> Iterator[tuple[int, float]]:
+        """Candidates worth more than they cost, the best first; the others are dropped.
+
+        Args:
+            used: Sum of the parts that were taken; costs only rise with it.
+        """
+        costs = (used + self._parts[self._left]) ** 1.5 - used**1.5
+        worth = self._gains[self._left] - CAUTION * costs
+        order = np.argsort(-worth, kind="stable")
+        order = order[worth[order] > 0]
+        self._left = self._left[order]
+        return zip(self._left.tolist(), worth[order].tolist(), strict=True)
+
+    def drop(self, gone: Collection[int]) -> None:
+        """Leave candidates out from now on."""
+        self._left = self._left[~np.isin(self._left, list(gone))]
 
 
 def _price(before: int, after: int, cells: int) -> float:

@@ -23,14 +23,18 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
 
 from tronie.measure.curator import Curator
-from tronie.measure.queries import Misfits
+from tronie.measure.queries import Ints, Misfits
 from tronie.models.estimation import estimate
 from tronie.models.fit_error import fit_error
 from tronie.models.growth import Growth
 from tronie.models.marginal import Marginal
 from tronie.models.markov import MarkovRandomField
+from tronie.models.uncertainty import Misfit
 from tronie.privacy.budget import Budget
 from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
@@ -113,7 +117,17 @@ class Glaze:
         if len(run.prepared.domain) > 1:
             for number in range(run.level.rounds):
                 model = run.layer(model, number)
-        return Fitted(run.prepared, run.fit(model, 0.03))
+        final = run.fit(model, 0.03)
+        return Fitted(run.prepared, final, tuple(run.measured), run.misfits(final))
+
+
+class Scored(NamedTuple):
+    """A released distance of a pair from the model of some round."""
+
+    reference: Ints
+    distance: float
+    sd: float
+    number: int
 
 
 @dataclass(slots=True)
@@ -123,6 +137,8 @@ class _Run:
     Attributes:
         left: Part of the step `pairs` that is left.
         first_scores: Noisy distances of all pairs from independence, as parts of all rows.
+        scored: Pair -> the last released distance from the model.
+        weights: How much each pair matters.
     """
 
     curator: Curator
@@ -131,6 +147,7 @@ class _Run:
     measured: list[Marginal] = field(init=False)
     left: float = 1.0
     first_scores: dict[Clique, float] = field(init=False, default_factory=dict[Clique, float])
+    scored: dict[Clique, Scored] = field(init=False, default_factory=dict[Clique, Scored])
     weights: Mapping[frozenset[str], float] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -161,6 +178,16 @@ class _Run:
             warm=warm,
             tolerance=tolerance,
         )
+
+    def misfits(self, model: MarkovRandomField) -> tuple[Misfit, ...]:
+        """What is known of the pairs that were not measured."""
+        left = [pair for pair in self.scored if pair not in self.known]
+        found: list[Misfit] = []
+        for pair, factor in zip(left, model.marginals(left), strict=True):
+            last = self.scored[pair]
+            moved = float(np.abs(factor.values - last.reference).sum())
+            found.append(Misfit(pair, last.distance, last.sd, moved, last.number))
+        return tuple(found)
 
     def layer(self, model: MarkovRandomField, number: int) -> MarkovRandomField:
         """Choose a batch, measure it, fit again; a round without a batch leaves its budget to others."""
@@ -194,8 +221,10 @@ class _Run:
             weight = self._weight(clique)
             cost = fit_error(table, noise) * alone
             candidates[clique] = Candidate(weight * score / total, weight * cost / total)
-            if number == 0:
-                self.first_scores[clique] = score / total
+            if len(clique) == 2:
+                self.scored[clique] = Scored(references[clique], score, sigma, number)
+                if number == 0:
+                    self.first_scores[clique] = score / total
         ruled = [zero.columns for zero in self.prepared.zeros]
         room = Growth(self.prepared.domain, [*ruled, *self.known])
         most = max(round(LARGEST_BATCH * columns), 1)

@@ -31,4 +31,4 @@ class Independent:
         """Measure the columns and fit them, constraints included."""
         prepared = prepare(curator, schema, plan)
         model = estimate(prepared.domain, prepared.oneways, prepared.total, zeros=prepared.zeros)
-        return Fitted(prepared, model)
+        return Fitted(prepared, model, prepared.oneways)

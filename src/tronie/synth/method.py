@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tronie.measure.curator import Curator
-from tronie.models.markov import MarkovRandomField
+from tronie.models.field import Field
+from tronie.models.marginal import Marginal
+from tronie.models.uncertainty import Misfit
 from tronie.privacy.budget import Budget
 from tronie.schema.schema import Schema
 from tronie.synth.plan import Plan
@@ -21,10 +23,14 @@ class Fitted:
     Attributes:
         prepared: Released facts about single columns, and the codes.
         model: The joint distribution of the codes.
+        measured: What it was fitted to, single columns included.
+        misfits: Released distances of pairs that were not measured.
     """
 
     prepared: Prepared
-    model: MarkovRandomField
+    model: Field
+    measured: tuple[Marginal, ...]
+    misfits: tuple[Misfit, ...] = ()
 
 
 class Synthesizer(Protocol):

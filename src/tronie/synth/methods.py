@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tronie.errors import InputError
+from tronie.synth.aim import Aim
+from tronie.synth.direct import Direct
 from tronie.synth.glaze import Glaze
 from tronie.synth.independent import Independent
 from tronie.synth.method import Synthesizer
 from tronie.synth.mst import Mst
+from tronie.synth.mwem import Mwem
+from tronie.synth.privbayes import PrivBayes
 
 METHODS: Mapping[str, Synthesizer] = MappingProxyType(
-    {method.name: method for method in (Independent(), Mst(), Glaze())}
+    {method.name: method for method in (Independent(), Direct(), Mst(), PrivBayes(), Mwem(), Aim(), Glaze())}
 )
 """Name -> method."""
 
@@ -21,13 +25,13 @@ AUTO = "auto"
 
 
 def method_named(name: str) -> Synthesizer:
-    """A method by its name; `auto` is the one that is best on most tables.
+    """A method by its name; `auto` is `glaze`, which measures as best on tables of all kinds.
 
     Raises:
         InputError: If there is no such method.
     """
     if name == AUTO:
-        return METHODS["mst"]
+        return METHODS["glaze"]
     if name not in METHODS:
         raise InputError(
             f"there is no method {name!r}.", f"Choose {AUTO} or one of {', '.join(METHODS)}."

@@ -24,7 +24,7 @@ from tronie.privacy.gdp import advantage
 from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
 from tronie.synth.method import Fitted
-from tronie.synth.pairs import Components, measure_cliques, rounded
+from tronie.synth.pairs import Components, measure_weighted, rounded
 from tronie.synth.plan import MODEL_CELLS, Plan, pair_plan
 from tronie.synth.prepare import Prepared, prepare
 from tronie.synth.settings import DEFAULTS, Settings
@@ -74,9 +74,9 @@ class Mst:
         measured = list(prepared.oneways)
         if len(prepared.domain) > 1:
             tree = self._choose(curator, prepared, plan)
-            measured += measure_cliques(curator, prepared, plan, tree)
+            measured += measure_weighted(curator, prepared, plan, dict.fromkeys(tree, 1.0))
         model = estimate(prepared.domain, measured, prepared.total, zeros=prepared.zeros)
-        return Fitted(prepared, model)
+        return Fitted(prepared, model, tuple(measured))
 
     def _choose(self, curator: Curator, prepared: Prepared, plan: Plan) -> list[Clique]:
         pairs = list(itertools.combinations(prepared.domain.columns, 2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -42,13 +42,34 @@ class Components:
         self._member = {c: kept if m == lost else m for c, m in self._member.items()}
 
 
-def measure_cliques(
-    curator: Curator, prepared: Prepared, plan: Plan, cliques: Sequence[Clique], part: float = 1.0
+LEAST_PART = 1e-4
+"""Least part of a marginal, where the largest gets 1: with even less, nothing but noise is left."""
+
+
+def measure_weighted(
+    curator: Curator,
+    prepared: Prepared,
+    plan: Plan,
+    weights: Mapping[Clique, float],
+    part: float = 1.0,
 ) -> list[Marginal]:
-    """Measure some cliques with a part of the step `pairs`, each with noise that suits its size."""
-    raw = {clique: prepared.domain.size(clique) ** (2 / 3) for clique in cliques}
-    total = sum(raw.values())
-    return measure_shares(curator, plan, {c: v / total for c, v in raw.items()}, part)
+    """Measure some cliques with a part of the step `pairs`, so that their weighted L1 errors sum to least.
+
+    The error of c cells of weight w with noise sigma is proportional to ``w c sigma``, so the best
+    ``1 / sigma^2`` is proportional to ``(w c)^(2/3)``. None gets less than `LEAST_PART` of the largest.
+
+    Args:
+        curator: Who answers.
+        prepared: The codes.
+        plan: The plan.
+        weights: Clique -> how much its error matters, relative to the others; positive.
+        part: Part of the step; more than 1 if what an earlier step left is added.
+    """
+    raw = {c: (w * prepared.domain.size(c)) ** (2 / 3) for c, w in weights.items()}
+    least = LEAST_PART * max(raw.values())
+    parts = {clique: max(value, least) for clique, value in raw.items()}
+    total = sum(parts.values())
+    return measure_shares(curator, plan, {c: value / total for c, value in parts.items()}, part)
 
 
 def measure_shares(

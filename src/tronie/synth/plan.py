@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from tronie.errors import DomainTooLarge
 from tronie.models.junction import forecast_cells
@@ -18,7 +18,7 @@ from tronie.privacy.budget import Budget
 from tronie.privacy.events import sigma_for
 from tronie.schema.columns import Listed, Modelled, OpenCategory
 from tronie.schema.constraints import Function
-from tronie.schema.domain import Domain
+from tronie.schema.domain import Clique, Domain
 from tronie.schema.grid import Grid
 from tronie.schema.schema import Schema
 from tronie.synth.settings import Settings
@@ -67,6 +67,10 @@ START_SECONDS, START_MEGABYTES = 1.0, 190.0
 """What starting the process and loading its libraries takes."""
 
 
+Measured: TypeAlias = Literal["always", "if chosen", "never"]
+"""Whether a method measures a marginal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One stage of a release.
@@ -84,20 +88,40 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a run will need and how wrong it will be, from public facts only.
+    """What a run will need, from public facts only.
 
     Attributes:
         cells: Cells of all tables that are counted at once, at most.
         megabytes: Memory for them and for the model, roughly.
         seconds: CPU seconds of fitting, roughly; reading a table much larger than memory adds to it.
-        oneway_error: Column -> expected total variation of its own distribution, if the number of
-            rows was declared.
     """
 
     cells: int
     megabytes: float
     seconds: float
-    oneway_error: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryForecast:
+    """How wrong one marginal of a workload will be.
+
+    Attributes:
+        columns: The marginal's columns.
+        weight: Its weight in the workload.
+        cells: Cells that it will have once columns are cut into codes, about.
+        error: Expected total variation between its codes' true and modelled shares, from noise alone.
+        measured: Whether the method measures it.
+    """
+
+    columns: Clique
+    weight: float
+    cells: int
+    error: float
+    measured: Measured
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {**asdict(self), "columns": list(self.columns)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +136,8 @@ class Plan:
         settings: What the user asked for beside the budget.
         rows_per_unit: Most rows of one privacy unit.
         forecast: What the run will need.
+        queries: How wrong each single column and each marginal of the workload will be, if the number
+            of rows was declared and `tronie.plan` made the plan.
     """
 
     method: str
@@ -121,6 +147,7 @@ class Plan:
     settings: Settings
     rows_per_unit: int
     forecast: Forecast
+    queries: tuple[QueryForecast, ...] = ()
 
     def sigma(self, step: str, weight: float = 1.0, sensitivity: float = 1.0) -> float:
         """Noise of an access that gets a part of a step's budget.
@@ -139,7 +166,8 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {**asdict(self), "settings": self.settings.to_dict()}
+        queries = [query.to_dict() for query in self.queries]
+        return {**asdict(self), "settings": self.settings.to_dict(), "queries": queries}
 
 
 def pair_plan(
@@ -209,7 +237,7 @@ def make_plan(
     mu = usable_mu(schema, budget)
     require_room(schema, mu)
     settings.workload_of(schema)
-    ahead = forecast(schema, columns, mu, settings.rows, pairs=pairs)
+    ahead = forecast(schema, mu, settings.rows, pairs=pairs)
     return Plan(method, budget, mu, tuple(steps), settings, schema.unit.max_rows, ahead)
 
 
@@ -293,14 +321,11 @@ def pieces(rows: float, mu: float) -> int:
     return round(min(max(1.1 * (max(rows, 1.0) * mu) ** 0.37, 4.0), 128.0))
 
 
-def forecast(
-    schema: Schema, plan_columns: float, mu: float, rows: int | None, *, pairs: int
-) -> Forecast:
-    """What a run will need and how wrong its single columns will be.
+def forecast(schema: Schema, mu: float, rows: int | None, *, pairs: int) -> Forecast:
+    """What a run will need.
 
     Args:
         schema: Public facts.
-        plan_columns: Share of the step `columns`.
         mu: GDP parameter of the whole release.
         rows: Declared number of rows, if any.
         pairs: Pairs of columns that are counted at once.
@@ -310,15 +335,6 @@ def forecast(
     codes = [min(size, 8 * pieces(guess, mu)) for size in sizes.values()]
     mean = sum(codes) / max(len(codes), 1)
     cells = sum(sizes.values()) + int(pairs * mean**2)
-    noise = {
-        name: 1 / (mu * math.sqrt(plan_columns * weight))
-        for name, weight in histogram_weights(sizes).items()
-    }
-    errors = {
-        name: min(MEAN_ABSOLUTE * noise[name] * min(size, guess) / (2 * rows), 1.0)
-        for name, size in sizes.items()
-        if rows
-    }
     seconds = START_SECONDS + guess * (len(sizes) * 1e-7 + pairs * 1.2e-8) + cells * 2e-7
     megabytes = START_MEGABYTES + (cells * 16 + min(guess * len(sizes) * 4, KEPT_BYTES)) / 2**20
-    return Forecast(cells, round(megabytes, 1), round(seconds, 2), errors)
+    return Forecast(cells, round(megabytes, 1), round(seconds, 2))

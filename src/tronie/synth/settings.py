@@ -18,6 +18,9 @@ EFFORTS: tuple[Effort, ...] = get_args(Effort)
 LEAST_MEMORY = 64
 """MiB that every method may use for its tables, at least."""
 
+CELL_BYTES = 48
+"""Bytes for a cell of a model while it is fitted: six copies of a number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -56,6 +59,14 @@ class Settings:
                 "both a target and a workload were given.",
                 "Give one; in a workload, {all: 2, with: COLUMN, weight: 4} stands for a target.",
             )
+
+    def cells(self, default: int) -> int:
+        """Cells of a model that fit in the allowed memory, `default` where none was given.
+
+        >>> Settings(max_memory=480).cells(1000), Settings().cells(1000)
+        (10485760, 1000)
+        """
+        return default if self.max_memory is None else self.max_memory * 2**20 // CELL_BYTES
 
     def workload_of(self, schema: Schema) -> Workload:
         """The workload for a table.

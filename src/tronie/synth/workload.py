@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tronie.errors import InputError
+from tronie.errors import InputError, SchemaError
 from tronie.schema.domain import Clique
 from tronie.schema.io import format_of, load, read_text
 from tronie.schema.schema import Schema
@@ -68,20 +68,19 @@ class Workload:
             InputError: If the file is no workload of these columns.
         """
         place = Path(path)
+        data = _load(place)
         try:
-            stored = _File.model_validate(load(read_text(place), format_of(place)))
+            stored = _File.model_validate(data)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"])) or "the whole file"
             raise InputError(
-                f"{place.name} is no workload: {where}: {first['msg']}.",
+                f"{place.name} is no workload: {_first_fault(error)}.",
                 "Give `marginals: [{columns: [a, b], weight: 2}, {all: 2}]`.",
             ) from None
         weights: dict[Clique, float] = {}
         for entry in stored.marginals:
-            for clique in _cliques(entry, columns):
+            for clique in entry.cliques(columns):
                 weights[clique] = weights.get(clique, 0.0) + entry.weight
-        return cls(weights)
+        return cls(_counted(weights))
 
     @classmethod
     def of(cls, weights: Mapping[Clique, float], columns: Sequence[str]) -> Workload:
@@ -90,29 +89,32 @@ class Workload:
         Raises:
             InputError: If a column is unknown or named twice, or a weight is not positive and finite.
         """
-        if not weights or not all(0 < weight <= MOST_WEIGHT for weight in weights.values()):
+        if not all(0 < weight <= MOST_WEIGHT for weight in weights.values()):
             raise InputError(
                 "the weights of a workload are not all positive.",
-                f"Give at least one marginal, and weights above 0 and up to {MOST_WEIGHT:g}.",
+                f"Give weights above 0 and up to {MOST_WEIGHT:g}.",
             )
+        place = _places(columns)
         ordered: dict[Clique, float] = {}
         for clique, weight in weights.items():
-            known = _in_order(clique, columns)
+            known = _in_order(clique, place)
             ordered[known] = ordered.get(known, 0.0) + weight
-        return cls(ordered)
+        return cls(_counted(ordered))
 
     def over(self, schema: Schema) -> Workload:
         """The same for the columns that are modelled: one that another determines stands for that other."""
+        derived = schema.derived
         origin = {name: name for name in schema.modelled}
-        for name, rule in schema.derived.items():
+        place = _places(list(origin))
+        for name, rule in derived.items():
             of = rule.of
-            while of in schema.derived:
-                of = schema.derived[of].of
+            while of in derived:
+                of = derived[of].of
             origin[name] = of
         weights: dict[Clique, float] = {}
         for clique, weight in self.weights.items():
             columns = {origin[column] for column in clique if column in origin}
-            known = tuple(column for column in schema.modelled if column in columns)
+            known = tuple(sorted(columns & place.keys(), key=place.__getitem__))
             if known:
                 weights[known] = weights.get(known, 0.0) + weight
         return Workload(weights)
@@ -144,47 +146,95 @@ class Workload:
         return values
 
 
-class _Columns(BaseModel):
+class _Entry(BaseModel):
+    """Some columns, or all sets of so many; either with a weight."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    columns: list[str] = Field(min_length=1)
-    weight: Weight = 1.0
-
-
-class _All(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    all: Literal[1, 2, 3]
+    columns: list[str] | None = Field(None, min_length=1)
+    all: Literal[1, 2, 3] | None = None
     holding: str | None = Field(None, alias="with")
     weight: Weight = 1.0
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> Self:
+        if (self.columns is None) == (self.all is None):
+            raise ValueError("give either `columns` or `all`")
+        if self.holding is not None and self.all is None:
+            raise ValueError("`with` belongs to `all`")
+        return self
+
+    def cliques(self, columns: Sequence[str]) -> Iterable[Clique]:
+        """The sets of columns that are meant, each in the table's order."""
+        place = _places(columns)
+        if self.all is None:
+            return [_in_order(self.columns or [], place)]
+        held = [] if self.holding is None else [self.holding]
+        if held:
+            _in_order(held, place)
+        others = [column for column in columns if column not in held]
+        more = self.all - len(held)
+        if math.comb(len(others), more) > MOST_MARGINALS:
+            raise _too_many(f"all marginals of {self.all} columns, which are")
+        return [_in_order([*held, *rest], place) for rest in itertools.combinations(others, more)]
 
 
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    marginals: list[_Columns | _All] = Field(min_length=1)
+    marginals: list[_Entry] = Field(min_length=1)
 
 
-def _cliques(entry: _Columns | _All, columns: Sequence[str]) -> list[Clique]:
-    """The sets of columns that an entry names, each in the table's order."""
-    if isinstance(entry, _Columns):
-        return [_in_order(entry.columns, columns)]
-    if entry.holding is not None:
-        _in_order([entry.holding], columns)
-    if math.comb(len(columns), entry.all) > MOST_MARGINALS:
+def _load(path: Path) -> object:
+    """Plain data from a file, YAML or JSON by its name."""
+    try:
+        form = format_of(path)
+        text = read_text(path)
+    except SchemaError as error:
+        reason = error.what.replace("the schema ", "the workload ")
+        raise InputError(reason, error.remedy.replace("a schema", "a workload")) from None
+    try:
+        return load(text, form)
+    except SchemaError as error:
+        raise InputError(f"{path.name}: {error.what}", error.remedy) from None
+
+
+def _first_fault(error: ValidationError) -> str:
+    """Where in a file something is wrong first, and what."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, first["loc"])) or "the whole file"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _counted(weights: Mapping[Clique, float]) -> Mapping[Clique, float]:
+    """The same, unless there are none or too many of them."""
+    if not weights:
         raise InputError(
-            f"the workload asks for all marginals of {entry.all} columns, which are too many.",
-            "Name those that matter.",
+            "a workload names no marginal of the table's columns.", "Give at least one."
         )
-    cliques = itertools.combinations(columns, entry.all)
-    return [c for c in cliques if entry.holding is None or entry.holding in c]
+    if len(weights) > MOST_MARGINALS:
+        raise _too_many(f"{len(weights):,} marginals,")
+    return weights
 
 
-def _in_order(named: Sequence[str], columns: Sequence[str]) -> Clique:
-    place = {column: i for i, column in enumerate(columns)}
-    if not named or len(set(named)) < len(named) or not set(named) <= place.keys():
+def _too_many(what: str) -> InputError:
+    return InputError(
+        f"the workload asks for {what} too many.",
+        f"Name those that matter, at most {MOST_MARGINALS:,}.",
+    )
+
+
+def _places(columns: Sequence[str]) -> dict[str, int]:
+    return {column: i for i, column in enumerate(columns)}
+
+
+def _in_order(named: Sequence[str], place: Mapping[str, int]) -> Clique:
+    """A set of columns in the table's order."""
+    known = not isinstance(named, str) and set(named) <= place.keys()
+    if not named or not known or len(set(named)) < len(named):
+        given = repr(named) if isinstance(named, str) else ", ".join(map(repr, named))
         raise InputError(
-            f"a workload names {', '.join(map(repr, named))}, which is no set of columns to model.",
-            f"Choose from {', '.join(columns)}; each once.",
+            f"a workload names {given or 'an empty set'}, which is no set of columns to model.",
+            f"Choose from {', '.join(place)}; each once.",
         )
     return tuple(sorted(named, key=place.__getitem__))

@@ -92,7 +92,10 @@ def count_marginals(
         for block in blocks:
             block.add(buffer)
     rows_table = np.array(rows, np.int64)
-    return {clique: _project(blocks, clique) if clique else rows_table for clique in wanted}
+    holders = _holders(blocks)
+    return {
+        clique: _project(blocks, holders, clique) if clique else rows_table for clique in wanted
+    }
 
 
 def count_keys(arrays: Iterable[pa.Array | pa.ChunkedArray]) -> Mapping[Value, int]:
@@ -180,10 +183,19 @@ class _Block:
         return np.ascontiguousarray(table.transpose([kept.index(column) for column in clique]))
 
 
-def _project(blocks: Sequence[_Block], clique: Clique) -> Ints:
+def _holders(blocks: Sequence[_Block]) -> dict[str, set[int]]:
+    """Column -> the blocks that hold it."""
+    holders: dict[str, set[int]] = {}
+    for i, block in enumerate(blocks):
+        for column in block.columns:
+            holders.setdefault(column, set()).add(i)
+    return holders
+
+
+def _project(blocks: Sequence[_Block], holders: Mapping[str, set[int]], clique: Clique) -> Ints:
     """A table from the smallest block that holds it."""
-    holding = [block for block in blocks if set(clique) <= set(block.columns)]
-    return min(holding, key=lambda block: len(block.counts)).project(clique)
+    holding = set.intersection(*(holders[column] for column in clique))
+    return blocks[min(holding, key=lambda i: (len(blocks[i].counts), i))].project(clique)
 
 
 def _buffers(
