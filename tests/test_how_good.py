@@ -140,6 +140,7 @@ def test_peers_are_compared_with_the_most_accurate(plots: ModuleType) -> None:
     text = plots.peers({"peers": {"t": {"table": "t", "cells": cells}}})
     assert rows(text)["t"] == ["1", "0.0300", "2.0", "mbi-aim", "0.0200", "200", "100"]
     assert "* t at epsilon 1, TV2 in codes: 0.0300 against 0.0200 of mbi-aim" in text
+    assert "Peers that finished somewhere: mbi-aim, mbi-mst." in text
     assert "dpmm-aim (timeout): t at 1" in text
     assert plots.peers({"peers": {}}) == "No table was measured yet."
 

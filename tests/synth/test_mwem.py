@@ -148,7 +148,7 @@ def test_what_the_model_cannot_tell_is_not_chosen(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(
         MarkovRandomField,
         "marginals",
-        lambda self, cliques: honest(self, cliques, max_cells=16),
+        lambda self, cliques, *, max_cells=16: honest(self, cliques, max_cells=min(max_cells, 16)),
     )
     settings = Settings(workload=Workload({("a", "b", "c"): 1.0, ("b", "d", "e"): 1.0}))
     _, meter = released(Mwem(), table, schema, Budget(5.0, 1e-6), settings)

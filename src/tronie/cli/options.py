@@ -56,6 +56,7 @@ class Spending(Choices):
     """What `tronie.fit` and `tronie.synthesize` take besides."""
 
     discover: bool
+    prior: str | None
     table: str | None
     ledger: Path | None
     max_epsilon: float | None
@@ -130,6 +131,9 @@ def spending(command: F) -> F:
         type=float,
         help="Refuse if the data set would have spent more than this over all releases.",
     )
-    for option in (wishes, ledger, cap, table, discover, method, delta, epsilon):
+    prior = click.option(
+        "--prior", metavar="FILE", help="Rows or a model of the same columns; you say it is public."
+    )
+    for option in (prior, wishes, ledger, cap, table, discover, method, delta, epsilon):
         command = option(command)
     return command

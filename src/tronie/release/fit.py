@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tronie.errors import SchemaError
+from tronie.errors import InputError, SchemaError
 from tronie.measure.curator import Curator, Meter
 from tronie.measure.noise import Noise, OperatingSystemNoise
 from tronie.measure.records import Records
@@ -17,6 +17,7 @@ from tronie.privacy.certificate import Certificate
 from tronie.privacy.ledger import Ledger, Reservation
 from tronie.release.drafting import draft
 from tronie.release.model import Model, is_dropped
+from tronie.schema.columns import Identifier, Text
 from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
 from tronie.synth.discover import planned_keys
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 WorkloadLike: TypeAlias = Workload | str | Path | Mapping[Clique, float]
 """What a workload may be given as."""
+
+MODEL_SUFFIX = ".tronie"
+"""How the names of models' files end."""
 
 Watch: TypeAlias = Callable[[str], None]
 """Told the name of each stage as it begins; may raise `Cancelled` to stop the run."""
@@ -96,6 +100,7 @@ def fit(
     max_memory: int | None = None,
     target: str | None = None,
     workload: WorkloadLike | None = None,
+    prior: Any | None = None,
     watch: Watch | None = None,
     noise: Noise | None = None,
 ) -> Model:
@@ -120,6 +125,9 @@ def fit(
         target: A column that will be predicted from the others; pairs that hold it matter more.
         workload: Which marginals matter, if not all pairs alike: a `Workload`, the file that holds
             one, or weights by tuples of columns. Not together with a target.
+        prior: Public rows of the same columns, as a source is given, or an earlier release of
+            anything: a `Model` or its file. You say that they are public; they save budget where
+            they are near the truth. They need a schema that leaves nothing to be found.
         watch: Follows the run.
         noise: A fake source of noise, for tests; the certificate says so.
 
@@ -134,7 +142,8 @@ def fit(
     facts = _public_facts(source, rows, schema, name=name, table=table, discover=discover)
     budget = Budget(epsilon, delta)
     chosen = method_named(method)
-    wishes = Settings(None, effort, max_memory, _workload(workload, facts), target)
+    public = _public_rows(prior, facts)
+    wishes = Settings(None, effort, max_memory, _workload(workload, facts), target, public)
     plan = chosen.plan(facts, budget, wishes)
     noise = noise or OperatingSystemNoise()
     watch = watch or _unwatched
@@ -165,6 +174,33 @@ def _workload(given: WorkloadLike | None, schema: Schema) -> Workload | None:
     if isinstance(given, str | Path):
         return Workload.read(given, columns)
     return Workload.of(given.weights if isinstance(given, Workload) else given, columns)
+
+
+def _public_rows(prior: Any | None, schema: Schema) -> Records | None:
+    """Rows that the user says are public, checked."""
+    if prior is None:
+        return None
+    if schema.unknowns():
+        raise InputError(
+            "a prior needs a schema that declares all bounds and values.", "Declare them."
+        )
+    if isinstance(prior, str | Path) and Path(prior).suffix == MODEL_SUFFIX:
+        prior = Model.load(prior)
+    rows = open_source(prior.sample(seed=0) if isinstance(prior, Model) else prior)
+    given = set(rows.schema.names)
+    columns = {
+        name: column
+        for name, column in schema.columns.items()
+        if name in given or not isinstance(column, Identifier | Text)
+    }
+    schema = schema.model_copy(update={"columns": columns})
+    try:
+        check_types(schema, rows.schema)
+        records = Records(rows, schema)
+        records.validate()
+    except InputError as error:
+        raise InputError(f"the prior does not fit: {error.what}", error.remedy) from None
+    return records
 
 
 def _public_facts(
@@ -224,7 +260,7 @@ def _model(rows: Source, fitted: Fitted, plan: Plan, meter: Meter, noise: Noise)
         budget=meter.budget,
         unit=schema.unit,
         events=meter.events,
-        public=schema.public_facts(),
+        public=[*schema.public_facts(), *_prior_facts(plan)],
         noise=noise.label,
     )
     return Model(
@@ -237,6 +273,11 @@ def _model(rows: Source, fitted: Fitted, plan: Plan, meter: Meter, noise: Noise)
         plan.to_dict(),
         Measurements(fitted.measured, plan.sigma("total"), fitted.misfits),
     )
+
+
+def _prior_facts(plan: Plan) -> list[tuple[str, str]]:
+    """That rows were said to be public, for the certificate."""
+    return [("prior", "rows that the user says are public")] if plan.settings.prior else []
 
 
 def _types(arrow: pa.Schema, schema: Schema) -> pa.Schema:

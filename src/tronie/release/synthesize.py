@@ -68,6 +68,7 @@ def synthesize(
     max_memory: int | None = None,
     target: str | None = None,
     workload: WorkloadLike | None = None,
+    prior: Any | None = None,
     watch: Watch | None = None,
     noise: Noise | None = None,
 ) -> Release:
@@ -107,6 +108,7 @@ def synthesize(
             max_memory=max_memory,
             target=target,
             workload=workload,
+            prior=prior,
             watch=watch,
             noise=noise,
         )

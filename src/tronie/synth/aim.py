@@ -60,7 +60,7 @@ NOISE = 0.5
 ANNEALING = 4.0
 """How much more later rounds get after one that told nothing new."""
 
-ROUNDS: Mapping[Effort, int] = {"fast": 2, "normal": 4, "high": 16}
+ROUNDS: Mapping[Effort, int] = {"fast": 2, "normal": 4, "high": 8}
 """Planned rounds for each column; annealing makes them fewer."""
 
 CELLS: Mapping[Effort, int] = {"fast": 100_000, "normal": 400_000, "high": 1_000_000}
@@ -198,8 +198,8 @@ class _Noisy:
 
         ranked = filter(admits, sorted(self._distances, key=worth, reverse=True))
         references: dict[Clique, Ints] = {}
-        while not references:
-            references = expected(model, list(itertools.islice(ranked, PROMISING)))
+        while not references and (promising := list(itertools.islice(ranked, PROMISING))):
+            references = expected(model, promising)
         self._ask(references, (1 - FIRST) * part)
         return max(references, key=worth)
 

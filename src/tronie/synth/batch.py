@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from tronie.schema.domain import Clique
-from tronie.synth.pairs import Components
+from tronie.synth.pairs import Components, even_out
 
 CAUTION = 2.0
 """How many times the expected noise of a measurement counts against it.
@@ -103,8 +103,7 @@ def choose(
                 components.join(clique)
         # A clique that is too dear now may become cheap once others have enlarged the model.
         waiting.drop(gone | (tried if best is None else {best}))
-    used = sum(batch.values())
-    return {clique: part / used for clique, part in batch.items()}
+    return even_out(batch)
 
 
 class _Waiting:

@@ -43,6 +43,7 @@ from tronie.synth.method import Fitted
 from tronie.synth.pairs import measure_shares, rounded
 from tronie.synth.plan import Plan, grid_sizes, measured_cells, pair_plan
 from tronie.synth.prepare import Prepared, prepare
+from tronie.synth.prior import PRIOR, adopt
 from tronie.synth.settings import DEFAULTS, Effort, Settings
 
 SELECT = 0.04
@@ -108,6 +109,7 @@ class Glaze:
             columns=columns_share(schema, budget.mu),
             select=SELECT,
             why=f"choose pairs, in {LEVELS[settings.effort].rounds} rounds",
+            prior=PRIOR,
         )
 
     def fit(self, curator: Curator, schema: Schema, plan: Plan) -> Fitted:
@@ -115,6 +117,7 @@ class Glaze:
         run = _Run(curator, prepare(curator, schema, plan), plan)
         model = run.fit(None, ROUND_TOLERANCE)
         if len(run.prepared.domain) > 1:
+            model = run.adopt(model)
             for number in range(run.level.rounds):
                 model = run.layer(model, number)
         final = run.fit(model, 0.03)
@@ -137,6 +140,7 @@ class _Run:
     Attributes:
         left: Part of the step `pairs` that is left.
         first_scores: Noisy distances of all pairs from independence, as parts of all rows.
+        adopted: Public pairs that stand in for measurements.
         scored: Pair -> the last released distance from the model.
         weights: How much each pair matters.
     """
@@ -147,6 +151,7 @@ class _Run:
     measured: list[Marginal] = field(init=False)
     left: float = 1.0
     first_scores: dict[Clique, float] = field(init=False, default_factory=dict[Clique, float])
+    adopted: list[Marginal] = field(init=False, default_factory=list[Marginal])
     scored: dict[Clique, Scored] = field(init=False, default_factory=dict[Clique, Scored])
     weights: Mapping[frozenset[str], float] = field(init=False)
 
@@ -172,12 +177,34 @@ class _Run:
         """The model of all that was measured."""
         return estimate(
             self.prepared.domain,
-            self.measured,
+            [*self.measured, *self.adopted],
             self.prepared.total,
             zeros=self.prepared.zeros,
             warm=warm,
             tolerance=tolerance,
         )
+
+    def adopt(self, model: MarkovRandomField) -> MarkovRandomField:
+        """Take over public pairs that are near the truth, if there are any."""
+        prior = self.plan.settings.prior
+        if prior is None:
+            return model
+        noise = self._noise(1 / self.level.rounds)
+        self.adopted = adopt(
+            self.curator,
+            self.prepared,
+            self.plan,
+            prior,
+            model,
+            noise=noise,
+            cells=self.level.cells,
+        )
+        return self.fit(model, ROUND_TOLERANCE)
+
+    def _noise(self, part: float) -> float:
+        """Noise of a pair in a batch of typical size."""
+        columns = len(self.prepared.domain)
+        return self.plan.sigma("pairs", part / max(TYPICAL_BATCH * columns, 1.0))
 
     def misfits(self, model: MarkovRandomField) -> tuple[Misfit, ...]:
         """What is known of the pairs that were not measured."""
@@ -207,7 +234,7 @@ class _Run:
         """The marginals of one batch, and their parts of its budget."""
         columns = len(self.prepared.domain)
         total = self.prepared.total
-        noise = self.plan.sigma("pairs", part / max(TYPICAL_BATCH * columns, 1.0))
+        noise = self._noise(part)
         cliques = self._candidates(noise, first=number == 0)
         if not cliques:
             return {}
@@ -226,7 +253,8 @@ class _Run:
                 if number == 0:
                     self.first_scores[clique] = score / total
         ruled = [zero.columns for zero in self.prepared.zeros]
-        room = Growth(self.prepared.domain, [*ruled, *self.known])
+        held = [marginal.clique for marginal in self.adopted]
+        room = Growth(self.prepared.domain, [*ruled, *held, *self.known])
         most = max(round(LARGEST_BATCH * columns), 1)
         return choose(candidates, room, most=most, cells=self.level.cells, forest=number == 0)
 
@@ -234,7 +262,9 @@ class _Run:
         """What may be measured: all pairs first, then a short list of pairs and of small triples."""
         domain = self.prepared.domain
         if first:
-            return [c for c in itertools.combinations(domain.columns, 2) if self._weight(c) > 0]
+            # A column of a single code depends on nothing.
+            varied = [column for column in domain if domain[column] > 1]
+            return [pair for pair in itertools.combinations(varied, 2) if self._weight(pair) > 0]
         known = set(self.known)
         ranked = sorted(self.first_scores, key=lambda pair: -self.first_scores[pair])
         short = SHORTLIST * len(domain)

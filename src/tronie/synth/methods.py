@@ -16,7 +16,10 @@ from tronie.synth.mwem import Mwem
 from tronie.synth.privbayes import PrivBayes
 
 METHODS: Mapping[str, Synthesizer] = MappingProxyType(
-    {method.name: method for method in (Independent(), Direct(), Mst(), PrivBayes(), Mwem(), Aim(), Glaze())}
+    {
+        method.name: method
+        for method in (Independent(), Direct(), Mst(), PrivBayes(), Mwem(), Aim(), Glaze())
+    }
 )
 """Name -> method."""
 

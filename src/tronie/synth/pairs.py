@@ -56,7 +56,7 @@ def measure_weighted(
     """Measure some cliques with a part of the step `pairs`, so that their weighted L1 errors sum to least.
 
     The error of c cells of weight w with noise sigma is proportional to ``w c sigma``, so the best
-    ``1 / sigma^2`` is proportional to ``(w c)^(2/3)``. None gets less than `LEAST_PART` of the largest.
+    ``1 / sigma^2`` is proportional to ``(w c)^(2/3)``; see `even_out` for the least.
 
     Args:
         curator: Who answers.
@@ -66,10 +66,19 @@ def measure_weighted(
         part: Part of the step; more than 1 if what an earlier step left is added.
     """
     raw = {c: (w * prepared.domain.size(c)) ** (2 / 3) for c, w in weights.items()}
-    least = LEAST_PART * max(raw.values())
-    parts = {clique: max(value, least) for clique, value in raw.items()}
-    total = sum(parts.values())
-    return measure_shares(curator, plan, {c: value / total for c, value in parts.items()}, part)
+    return measure_shares(curator, plan, even_out(raw), part)
+
+
+def even_out(parts: Mapping[Clique, float]) -> dict[Clique, float]:
+    """Parts of a budget that sum to 1, none less than `LEAST_PART` of the largest.
+
+    >>> even_out({("a",): 3.0, ("b",): 1.0})
+    {('a',): 0.75, ('b',): 0.25}
+    """
+    least = LEAST_PART * max(parts.values(), default=0.0)
+    raised = {clique: max(part, least) for clique, part in parts.items()}
+    total = sum(raised.values())
+    return {clique: part / total for clique, part in raised.items()}
 
 
 def measure_shares(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
-from tronie.errors import DomainTooLarge
+from tronie.errors import DomainTooLarge, InputError
 from tronie.models.junction import forecast_cells
 from tronie.models.rules import Rules
 from tronie.privacy.budget import Budget
@@ -21,7 +21,7 @@ from tronie.schema.constraints import Function
 from tronie.schema.domain import Clique, Domain
 from tronie.schema.grid import Grid
 from tronie.schema.schema import Schema
-from tronie.synth.settings import Settings
+from tronie.synth.settings import DEFAULTS, Settings
 
 KEYS_DELTA = 0.1
 """Part of delta that goes to naming the values of open categories, where there are any."""
@@ -167,7 +167,8 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         queries = [query.to_dict() for query in self.queries]
-        return {**asdict(self), "settings": self.settings.to_dict(), "queries": queries}
+        plain = asdict(replace(self, settings=DEFAULTS))
+        return {**plain, "settings": self.settings.to_dict(), "queries": queries}
 
 
 def pair_plan(
@@ -179,6 +180,7 @@ def pair_plan(
     columns: float,
     select: float,
     why: str,
+    prior: float = 0.0,
 ) -> Plan:
     """A plan that goes on to choose pairs of columns and to measure them; pairs get the rest.
 
@@ -190,9 +192,14 @@ def pair_plan(
         columns: Share of single columns.
         select: Share of choosing pairs.
         why: How pairs are chosen.
+        prior: Share of comparing public rows with private ones, if there are any.
     """
     count = len(schema.modelled) + len(schema.unknowns())
-    later = {"select": (select, why), "pairs": (1 - columns - select, "measure those pairs")}
+    later = {"select": (select, why)}
+    if prior and settings.prior is not None:
+        later = {"prior": (prior, "see which public pairs are near the truth"), **later}
+    spent = columns + sum(share for share, _ in later.values())
+    later["pairs"] = (1 - spent, "measure those pairs")
     pairs = count * (count - 1) // 2
     return make_plan(method, schema, budget, later if pairs else {}, settings, pairs=pairs)
 
@@ -237,6 +244,10 @@ def make_plan(
     mu = usable_mu(schema, budget)
     require_room(schema, mu)
     settings.workload_of(schema)
+    if settings.prior is not None and pairs and "prior" not in later:
+        raise InputError(
+            f"the method {method} makes no use of a prior.", "Leave it out, or choose glaze."
+        )
     ahead = forecast(schema, mu, settings.rows, pairs=pairs)
     return Plan(method, budget, mu, tuple(steps), settings, schema.unit.max_rows, ahead)
 

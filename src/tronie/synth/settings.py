@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from tronie.errors import InputError
 from tronie.schema.columns import Identifier, Text
+from tronie.schema.domain import Clique
+from tronie.schema.grid import Coding, Ints
 from tronie.schema.schema import Schema
 from tronie.synth.workload import Workload
 
@@ -22,6 +25,16 @@ CELL_BYTES = 48
 """Bytes for a cell of a model while it is fitted: six copies of a number."""
 
 
+class Prior(Protocol):
+    """Public rows of the same columns, that can be counted."""
+
+    def count(
+        self, cliques: Sequence[Clique], codings: Mapping[str, Coding]
+    ) -> Mapping[Clique, Ints]:
+        """Contingency tables by some codes; that of ``()`` is the number of rows."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Wishes of a user; every method heeds those that it can.
@@ -32,6 +45,7 @@ class Settings:
         max_memory: Most MiB for counts and for the model's tables; None leaves it to the method.
         workload: Which marginals matter; all pairs alike when not given.
         target: The column that will be predicted from the others, if any.
+        prior: Public rows, if there are any.
     """
 
     rows: int | None = None
@@ -39,6 +53,7 @@ class Settings:
     max_memory: int | None = None
     workload: Workload | None = None
     target: str | None = None
+    prior: Prior | None = None
 
     def __post_init__(self) -> None:
         if self.rows is not None and self.rows < 0:
@@ -98,6 +113,7 @@ class Settings:
             "max_memory": self.max_memory,
             "workload": marginals,
             "target": self.target,
+            "prior": self.prior is not None,
         }
 
 

@@ -1,0 +1,115 @@
+"""What every kind of model offers, and the kinds by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tronie.errors import BundleError
+from tronie.models.factor import Factor
+from tronie.models.gibbs import GibbsField
+from tronie.models.markov import Convergence, MarkovRandomField
+from tronie.models.sampling import sample
+from tronie.models.systematic import Codes
+from tronie.schema.domain import Domain
+
+Given = Mapping[str, NDArray[Any]] | None
+"""Column -> evidence about its codes, as in `MarkovRandomField.condition`."""
+
+
+class Field(Protocol):
+    """A joint distribution of coded columns."""
+
+    @property
+    def domain(self) -> Domain:
+        """The columns."""
+        ...
+
+    @property
+    def total(self) -> float:
+        """Number of rows that it stands for."""
+        ...
+
+    @property
+    def convergence(self) -> Convergence | None:
+        """How well it was estimated, if it was."""
+        ...
+
+    def marginal(self, columns: Iterable[str]) -> Factor:
+        """Expected counts of any columns, in the given order; they sum to `total`."""
+        ...
+
+    def structure(self) -> dict[str, Any]:
+        """Everything but the numbers in the tables, as plain data for JSON."""
+        ...
+
+    def to_arrays(self) -> Mapping[str, NDArray[Any]]:
+        """The tables, by name, for safetensors."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How models of one kind are read and drawn from."""
+
+    read: Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], Field]
+    draw: Callable[[Any, int, np.random.Generator, Given], dict[str, Codes]]
+
+
+TREE = "tree"
+"""The kind of a model that holds its cliques' marginals exactly."""
+
+_NAMES: Mapping[type[Any], str] = {MarkovRandomField: TREE, GibbsField: "gibbs"}
+
+KINDS: Mapping[str, _Kind] = MappingProxyType(
+    {
+        TREE: _Kind(MarkovRandomField.from_arrays, sample),
+        "gibbs": _Kind(GibbsField.from_arrays, GibbsField.sample),
+    }
+)
+"""Name -> kind of model."""
+
+
+def kind_of(field: Field) -> str:
+    """The name of a model's kind."""
+    return _NAMES[type(field)]
+
+
+def draw(field: Field, n: int, rng: np.random.Generator, given: Given = None) -> dict[str, Codes]:
+    """Draw rows.
+
+    Args:
+        field: The model.
+        n: Number of rows.
+        rng: Source of randomness; equal states give equal rows.
+        given: Column -> evidence about its codes; rows are drawn from the model given that.
+
+    Returns:
+        Column -> codes, shape (n,).
+
+    Raises:
+        ConditionError: If no row of the model satisfies the condition.
+        InputError: If the number of rows is negative.
+    """
+    return KINDS[kind_of(field)].draw(field, n, rng, given)
+
+
+def read_field(
+    kind: str, structure: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> Field:
+    """The model that `structure` and `to_arrays` described.
+
+    Raises:
+        BundleError: If there is no such kind, or they are not a model of it.
+    """
+    if kind not in KINDS:
+        raise BundleError(
+            f"the stored model is of the kind {kind!r}, which is not known.",
+            "Install a newer tronie.",
+        )
+    return KINDS[kind].read(structure, arrays)
