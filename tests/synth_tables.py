@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,7 +50,7 @@ def curator_of(
 
 def chain(columns: Sequence[str]) -> dict[Clique, float]:
     """A workload of neighbouring columns."""
-    pairs = zip(columns, columns[1:], strict=False)
+    pairs = itertools.pairwise(columns)
     return dict.fromkeys(pairs, 1.0) or {(columns[0],): 1.0}
 
 

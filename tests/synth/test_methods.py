@@ -10,8 +10,8 @@ from synth_tables import curator_of, schema_of, settings_for
 from tronie.errors import InputError
 from tronie.privacy.accounting import fits, total_mu
 from tronie.privacy.budget import Budget
-from tronie.synth.independent import Independent
 from tronie.synth.glaze import Glaze
+from tronie.synth.independent import Independent
 from tronie.synth.methods import AUTO, METHODS, method_named
 from tronie.synth.mst import Mst
 
