@@ -18,7 +18,9 @@ from safetensors.numpy import load, save
 
 import tronie
 from tronie.errors import BundleError, OutputError
+from tronie.measure.noise import InsecureNoise
 from tronie.release import bundle as bundle_module
+from tronie.synth.gibbs import Gibbs
 
 Contents = dict[str, bytes]
 
@@ -110,6 +112,39 @@ def test_two_files_of_one_model_are_the_same_bytes(
     first = model.save(tmp_path / "one.tronie")
     second = tronie.Model.load(bundle).save(tmp_path / "two.tronie")
     assert first.read_bytes() == second.read_bytes() == bundle.read_bytes()
+
+
+def test_a_file_of_the_first_format_is_read(
+    model: tronie.Model, bundle: Path, tmp_path: Path
+) -> None:
+    """It did not name the kind of model, nor what was measured."""
+    contents = members(bundle)
+    manifest = json.loads(contents["manifest.json"])
+    assert manifest.pop("kind") == "tree"
+    del manifest["measured"]
+    contents["manifest.json"] = json.dumps({**manifest, "tronie": 1}).encode()
+    arrays = load(contents["arrays.safetensors"])
+    known = {k: v for k, v in arrays.items() if k.startswith(("field.", "coding."))}
+    contents["arrays.safetensors"] = save(known)
+    old = tronie.Model.load(pack(tmp_path / "old.tronie", contents))
+    assert old.sample(200, seed=1).table.equals(model.sample(200, seed=1).table)
+
+
+def test_a_model_of_another_kind_comes_back(
+    table: pa.Table, schema: tronie.Schema, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tronie.release.fit.method_named", lambda name: Gibbs())
+    model = tronie.fit(
+        table, schema, epsilon=20.0, noise=InsecureNoise(1), ledger=tmp_path / "ledger"
+    )
+    path = model.save(tmp_path / "gibbs.tronie")
+    assert json.loads(members(path)["manifest.json"])["kind"] == "gibbs"
+    again = tronie.Model.load(path)
+    assert again.save(tmp_path / "again.tronie").read_bytes() == path.read_bytes()
+    for options in ({"n": 1500}, {"n": 50, "given": {"town": "Lisse"}}):
+        one, two = (m.sample(**options, seed=1).table for m in (model, again))
+        assert one.equals(two)
+    assert again.marginal(["town"]).table.equals(model.marginal(["town"]).table)
 
 
 def test_nothing_private_is_in_the_file(bundle: Path) -> None:
@@ -223,6 +258,9 @@ MANIFEST = {
     "no codings": drop("codings"),
     "one coding less": drop("codings", 0),
     "no field": drop("field"),
+    "no kind": drop("kind"),
+    "an unknown kind": put("kind", to=["tree"]),
+    "another kind": put("kind", to="gibbs"),
     "field is text": put("field", to="x"),
     "errors are a list": put("column_errors", to=["a"]),
     "errors are text": put("column_errors", "age", to="much"),

@@ -55,7 +55,7 @@ def test_a_prior_must_fit_before_anything_is_spent(
     for what, prior in priors.items():
         with pytest.raises(InputError, match=what):
             fit(table, schema, prior=prior, ledger=ledger)
-    assert ledger.entries() == []
+    assert ledger.entries() == ()
 
 
 def test_a_prior_needs_declared_domains(table: pa.Table, tmp_path: Path) -> None:

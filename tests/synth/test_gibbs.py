@@ -149,7 +149,10 @@ def test_where_nothing_else_is_promising_the_tree_gets_it_all() -> None:
 def test_little_budget_gives_a_model_all_the_same() -> None:
     table = ring(500)
     fitted, _ = run(Gibbs(), table, listed(table), Budget(0.01, 1e-6), spent=0.96)
-    assert mean(pair_errors(fitted, table)) < 1.0
+    for pair in itertools.combinations(table.column_names, 2):
+        marginal = fitted.model.marginal(pair)
+        assert (marginal.values >= 0).all()
+        assert marginal.sum() == pytest.approx(fitted.model.total)
 
 
 @pytest.mark.parametrize("columns", [1, 2])
@@ -214,8 +217,8 @@ def test_grains_leave_categories_and_missing_values_alone() -> None:
         assert "t" not in grain.groups
         missing = int(prepared.codings["x"].groups[-1])
         assert (grain.groups["x"] == grain.groups["x"][missing]).sum() == 1
-    fine = prepared.domain.size(("x", "t"))
-    assert Grain.of(prepared, 4).cells(prepared, ("x", "t")) == 5 * 11 < fine
+    cells = Grain.of(prepared, 4).cells(prepared, ("x", "t"))
+    assert cells == 5 * prepared.domain["t"] < prepared.domain.size(("x", "t"))
 
 
 def test_structural_zeros_hold_in_every_row() -> None:
