@@ -51,17 +51,18 @@ def side_by_side(data: Path, columns: int, rows: int) -> tuple[pa.Table, dict[st
     rng = np.random.default_rng(0)
     arrays: dict[str, pa.Array] = {}
     kinds: dict[str, Any] = {}
-    for copy in itertools.count():
+    copy = 0
+    while len(arrays) < columns:
         for name, path in TABLES.items():
             table = pq.read_table(data / path)
             schema = Schema.read(SCHEMAS / f"{name}.yaml")
             drawn = rng.integers(0, len(table), rows)
-            for column in schema.modelled:
-                if len(arrays) == columns:
-                    return pa.table(arrays), {"name": "wide", "columns": kinds}
+            for column in list(schema.modelled)[: columns - len(arrays)]:
                 new = f"{name}{copy}.{column}"
                 arrays[new] = table[column].take(pa.array(drawn)).combine_chunks()
                 kinds[new] = json.loads(schema.columns[column].model_dump_json())
+        copy += 1
+    return pa.table(arrays), {"name": "wide", "columns": kinds}
 
 
 def pair_errors(real: pa.Table, synthetic: pa.Table, pairs: int) -> dict[str, float]:
@@ -85,7 +86,9 @@ def pair_errors(real: pa.Table, synthetic: pa.Table, pairs: int) -> dict[str, fl
     for a, b in itertools.combinations(names, 2):
         kind = "same" if a.split(".")[0] == b.split(".")[0] else "other"
         if len(errors[kind]) < pairs and rng.random() < 0.2:
-            tables = [np.bincount(codes[a][i] * 200 + codes[b][i], minlength=40_000) for i in (0, 1)]
+            tables = [
+                np.bincount(codes[a][i] * 200 + codes[b][i], minlength=40_000) for i in (0, 1)
+            ]
             shares = [table[:40_000] / table.sum() for table in tables]
             errors[kind].append(float(np.abs(shares[0] - shares[1]).sum() / 2))
     return {f"tv2_{kind}": round(float(np.mean(values)), 5) for kind, values in errors.items()}

@@ -123,7 +123,7 @@ def test_a_public_file_without_common_columns(run: Run, table: Path) -> None:
 
 def test_plan_shows_the_split_and_a_forecast(run: Run, schema: Path) -> None:
     shown = run("plan", schema, "--epsilon", 1, "--rows", 400).stdout
-    assert "mst at epsilon 1, delta 1e-09" in shown
+    assert "glaze at epsilon 1, delta 1e-09" in shown
     for step in tronie.plan(schema, epsilon=1).steps:
         assert step.why in shown
     assert "for 400 rows" in shown

@@ -15,6 +15,7 @@ import tronie
 from tronie.measure.noise import InsecureNoise
 from tronie.privacy.accounting import total_mu
 from tronie.schema.schema import Schema
+from tronie.synth.aim import Aim
 from tronie.synth.methods import METHODS
 from tronie.synth.mst import Mst
 
@@ -86,10 +87,13 @@ def people(rows: int, seed: int = 0) -> pa.Table:
     )
 
 
-@pytest.fixture(params=[*METHODS, "mst-exponential"], scope="module")
+VARIANTS = {"mst-exponential": Mst("exponential"), "aim-exponential": Aim("exponential")}
+
+
+@pytest.fixture(params=[*METHODS, *VARIANTS], scope="module")
 def method(request: pytest.FixtureRequest) -> Any:
     """Every method, and every variant of one."""
-    return {**METHODS, "mst-exponential": Mst(selection="exponential")}[request.param]
+    return {**METHODS, **VARIANTS}[request.param]
 
 
 def fitted(
@@ -97,7 +101,7 @@ def fitted(
 ) -> tronie.Model:
     """A model by a method that may not have a name of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tronie.release.fit.method_named", lambda name: method)
+        patch.setattr("tronie.release.fit.best_for", lambda schema: (method, ""))
         if method.name == "direct":
             known = [name for name in table.column_names if name not in ("id", "notes", "label")]
             more["workload"] = chain(known)

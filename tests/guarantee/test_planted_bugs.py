@@ -13,6 +13,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from neighbours import (
+    CODINGS,
     Neighbours,
     ask_counts,
     check_bounded_range,
@@ -23,7 +24,7 @@ from neighbours import (
 
 from tronie.measure import noise as noise_module
 from tronie.measure.curator import Curator, Meter
-from tronie.measure.queries import Marginal, Misfits, Selection
+from tronie.measure.queries import Dependences, Marginal, Misfits, Selection
 from tronie.privacy.events import Event, Gaussian
 
 log = logging.getLogger(__name__)
@@ -108,3 +109,31 @@ def test_ignored_rows_per_unit_in_the_selection(monkeypatch: pytest.MonkeyPatch)
 def test_events_grow_with_the_rows_of_a_unit(k: int) -> None:
     for query in (Marginal(("a",), 5.0), Misfits(references(0), 5.0)):
         assert query.event(k).mu == pytest.approx(k * query.event(1).mu)
+
+
+def test_forgotten_weights_in_the_selection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A score of weight 50 moves by 50, not by 1."""
+    monkeypatch.setattr(Selection, "sensitivity", lambda self, rows_per_unit: rows_per_unit)
+    near = references(2)
+    weights = dict(zip(near, (1, 50, 1), strict=True))
+    fails_somewhere(lambda tables: check_bounded_range(Selection(near, 0.5, weights), tables))
+
+
+def test_a_halving_forgotten_in_dependences(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice the score moves by twice as much as is charged."""
+    honest = Dependences.exact
+
+    def doubled(self: Dependences, counts: Any) -> np.ndarray:
+        return 2 * honest(self, counts)
+
+    monkeypatch.setattr(Dependences, "exact", doubled)
+
+    def check(tables: Neighbours) -> None:
+        def ask(curator: Curator) -> None:
+            curator.recode(CODINGS)
+            flat = {"c": np.ones(CODINGS["c"].size, np.int64)}
+            curator.ask([Dependences((("c", "a"),), flat, 3.0)])
+
+        check_charged(ask, tables)
+
+    fails_somewhere(check)

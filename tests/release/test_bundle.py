@@ -135,7 +135,7 @@ def test_a_model_of_another_kind_comes_back(
 ) -> None:
     monkeypatch.setattr("tronie.release.fit.method_named", lambda name: Gibbs())
     model = tronie.fit(
-        table, schema, epsilon=20.0, noise=InsecureNoise(1), ledger=tmp_path / "ledger"
+        table, schema, epsilon=20.0, method="gibbs", noise=InsecureNoise(1), ledger=tmp_path / "l"
     )
     path = model.save(tmp_path / "gibbs.tronie")
     assert json.loads(members(path)["manifest.json"])["kind"] == "gibbs"

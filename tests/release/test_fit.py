@@ -358,7 +358,9 @@ def test_metadata_of_the_table_stays_behind(model: tronie.Model, table: pa.Table
 def test_a_plan_needs_no_table(tmp_path: Path) -> None:
     SMALL.write(tmp_path / "small.json")
     from_file = plan(tmp_path / "small.json", epsilon=2.0, rows=100)
-    assert from_file == plan(SMALL, epsilon=2.0, delta=1e-9, method="glaze", rows=100)
+    assert from_file == plan(SMALL, epsilon=2.0, delta=1e-9, rows=100)
+    assert (from_file.method, bool(from_file.reason)) == ("glaze", True)
+    assert plan(SMALL, epsilon=2.0, method="glaze").reason == ""
     assert plan(SMALL, epsilon=2.0, method="independent").method == "independent"
     with pytest.raises(SchemaError):
         plan(BY_PERSON, epsilon=1.0)

@@ -23,7 +23,7 @@ from tronie.models.marginal import Marginal
 from tronie.models.markov import MarkovRandomField
 from tronie.privacy.accounting import total_mu
 from tronie.privacy.budget import Budget
-from tronie.privacy.events import Exponential, Gaussian
+from tronie.privacy.events import Exponential, Gaussian, bounded_range
 from tronie.schema.domain import Clique, Domain
 from tronie.schema.schema import Schema
 from tronie.synth import aim as aim_module
@@ -31,7 +31,6 @@ from tronie.synth.aim import (
     WIDTH,
     Aim,
     Room,
-    bounded_range,
     closure,
     columns_share,
     countable,

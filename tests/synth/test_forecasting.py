@@ -198,7 +198,10 @@ def test_forecasts_come_within_a_factor_of_two_on_measured_tables(
     ahead = {one.columns: one.error for one in forecast_queries(schema, plan)}
     prepared = prepare(curator, schema, plan)
     chain = list(itertools.pairwise(table.column_names))
-    measured = [*prepared.oneways, *measure_weighted(curator, prepared, plan, dict.fromkeys(chain, 1.0))]
+    measured = [
+        *prepared.oneways,
+        *measure_weighted(curator, prepared, plan, dict.fromkeys(chain, 1.0)),
+    ]
     model = estimate(prepared.domain, measured, prepared.total)
     for cliques in ([m.clique for m in prepared.oneways], chain):
         errors = []

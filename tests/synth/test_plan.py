@@ -50,9 +50,7 @@ SCHEMAS = {
 @pytest.mark.parametrize("name", SCHEMAS)
 @pytest.mark.parametrize("epsilon", [0.01, 1.0, 50.0])
 def test_shares_are_positive_and_sum_to_one(method: str, name: str, epsilon: float) -> None:
-    plan = METHODS[method].plan(
-        SCHEMAS[name], Budget(epsilon), settings_for(method, SCHEMAS[name])
-    )
+    plan = METHODS[method].plan(SCHEMAS[name], Budget(epsilon), settings_for(method, SCHEMAS[name]))
     assert sum(step.share for step in plan.steps) == pytest.approx(1, abs=1e-12)
     assert all(0 < step.share < 1 for step in plan.steps)
     assert all(step.why for step in plan.steps)

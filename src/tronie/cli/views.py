@@ -60,6 +60,8 @@ def plan(found: Plan) -> Iterator[str]:
     yield title(
         f"{found.method} at epsilon {budget.epsilon:g}, delta {budget.delta:g} (mu {found.mu:.4g})"
     )
+    if found.reason:
+        yield aside(f"{found.method} was chosen because {found.reason}.")
     yield ""
     steps = [(step.name, f"{step.share:.1%}", step.why) for step in found.steps]
     yield from grid(("step", "share", "what for"), steps, "lrl")

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tronie.errors import BudgetError
-from tronie.privacy.gdp import gdp_mu
+from tronie.privacy.gdp import advantage, gdp_mu
 from tronie.privacy.normal import ROUNDING, normal_quantile, smallest, upper_tail
 
 MIN_SIGMA = 0.5
@@ -238,3 +238,20 @@ def _positive(value: float, name: str) -> float:
     if not 0.0 < value < math.inf:
         raise BudgetError(f"the {name} of an event is {value}.", f"Give a positive, finite {name}.")
     return value
+
+
+def bounded_range(mu: float) -> float:
+    """The bounded-range parameter of an exponential mechanism that costs at most a Gaussian-DP mu.
+
+    Guarantee:
+        An exponential event of this epsilon has a `mu` of at most the given one.
+
+    Edge cases:
+        It is never more than `MAX_EXPONENTIAL_EPSILON`, however large the budget.
+
+    >>> event = Exponential(query="selection", epsilon=bounded_range(0.5), candidates=3)
+    >>> 0.499 < event.mu <= 0.5
+    True
+    """
+    most = math.tanh(MAX_EXPONENTIAL_EPSILON / 4)
+    return 4 * math.atanh(min(advantage(mu), most)) * (1 - 1e-6)

@@ -22,8 +22,8 @@ from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
 from tronie.synth.discover import planned_keys
 from tronie.synth.forecasting import forecast_queries
-from tronie.synth.method import Fitted
-from tronie.synth.methods import AUTO, method_named
+from tronie.synth.method import Fitted, Synthesizer
+from tronie.synth.methods import AUTO, best_for, method_named
 from tronie.synth.plan import Plan
 from tronie.synth.settings import Effort, Settings, workload_columns
 from tronie.synth.workload import Workload
@@ -80,8 +80,9 @@ def plan(
     facts = schema if isinstance(schema, Schema) else Schema.read(schema)
     facts.require_supported()
     wishes = Settings(rows, effort, max_memory, _workload(workload, facts), target)
-    found = method_named(method).plan(facts, Budget(epsilon, delta), wishes)
-    return replace(found, queries=forecast_queries(facts, found))
+    chosen, reason = _method(method, facts)
+    found = chosen.plan(facts, Budget(epsilon, delta), wishes)
+    return replace(found, queries=forecast_queries(facts, found), reason=reason)
 
 
 def fit(
@@ -141,10 +142,10 @@ def fit(
     rows = open_source(source, table=table)
     facts = _public_facts(source, rows, schema, name=name, table=table, discover=discover)
     budget = Budget(epsilon, delta)
-    chosen = method_named(method)
+    chosen, reason = _method(method, facts)
     public = _public_rows(prior, facts)
     wishes = Settings(None, effort, max_memory, _workload(workload, facts), target, public)
-    plan = chosen.plan(facts, budget, wishes)
+    plan = replace(chosen.plan(facts, budget, wishes), reason=reason)
     noise = noise or OperatingSystemNoise()
     watch = watch or _unwatched
     book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
@@ -165,6 +166,11 @@ def fit(
     )
     fitted = _settle(reservation, meter, lambda: chosen.fit(curator, facts, plan))
     return _model(rows, fitted, plan, meter, noise)
+
+
+def _method(name: str, schema: Schema) -> tuple[Synthesizer, str]:
+    """A method, and why if the choice is ours."""
+    return best_for(schema) if name == AUTO else (method_named(name), "")
 
 
 def _workload(given: WorkloadLike | None, schema: Schema) -> Workload | None:

@@ -34,8 +34,7 @@ from tronie.models.growth import Growth
 from tronie.models.marginal import Marginal
 from tronie.models.markov import MarkovRandomField
 from tronie.privacy.budget import Budget
-from tronie.privacy.events import MAX_EXPONENTIAL_EPSILON
-from tronie.privacy.gdp import advantage
+from tronie.privacy.events import bounded_range
 from tronie.schema.domain import Clique, Domain
 from tronie.schema.schema import Schema
 from tronie.synth.method import Fitted
@@ -327,12 +326,6 @@ def whole(weights: Mapping[Clique, float]) -> dict[Clique, int]:
     """
     step = max(weights.values()) / WEIGHT_STEPS
     return {clique: max(round(weight / step), 1) for clique, weight in weights.items()}
-
-
-def bounded_range(mu: float) -> float:
-    """The epsilon of an exponential mechanism that costs a GDP parameter of at most mu."""
-    most = math.tanh(MAX_EXPONENTIAL_EPSILON / 4)
-    return 4 * math.atanh(min(advantage(mu), most)) * (1 - 1e-6)
 
 
 def fitted(

@@ -80,6 +80,12 @@ class Level:
     rounds: int
     cells: int
 
+    @classmethod
+    def of(cls, settings: Settings) -> Level:
+        """What a user allows."""
+        level = LEVELS[settings.effort]
+        return cls(level.rounds, min(level.cells, settings.cells(level.cells)))
+
 
 LEVELS: Mapping[Effort, Level] = MappingProxyType(
     {"fast": Level(3, 100_000), "normal": Level(5, 400_000), "high": Level(6, 2_000_000)}
@@ -101,6 +107,7 @@ class Glaze:
 
     def plan(self, schema: Schema, budget: Budget, settings: Settings = DEFAULTS) -> Plan:
         """A part to single columns, a little to the selection, the rest to pairs and triples."""
+        level = Level.of(settings)
         return pair_plan(
             self.name,
             schema,
@@ -108,8 +115,10 @@ class Glaze:
             settings,
             columns=columns_share(schema, budget.mu),
             select=SELECT,
-            why=f"choose pairs, in {LEVELS[settings.effort].rounds} rounds",
+            why=f"choose pairs, in {level.rounds} rounds",
             prior=PRIOR,
+            rounds=level.rounds,
+            cells=level.cells,
         )
 
     def fit(self, curator: Curator, schema: Schema, plan: Plan) -> Fitted:
@@ -165,8 +174,7 @@ class _Run:
     @property
     def level(self) -> Level:
         """Rounds and cells."""
-        level = LEVELS[self.plan.settings.effort]
-        return Level(level.rounds, min(level.cells, self.plan.settings.cells(level.cells)))
+        return Level.of(self.plan.settings)
 
     @property
     def known(self) -> list[Clique]:

@@ -9,7 +9,6 @@ chain of exponential mechanisms, so that the whole release is Gaussian and its a
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -19,8 +18,7 @@ from tronie.measure.queries import Ints, Misfits, Selection
 from tronie.models.estimation import estimate
 from tronie.models.junction import forecast_cells
 from tronie.privacy.budget import Budget
-from tronie.privacy.events import MAX_EXPONENTIAL_EPSILON
-from tronie.privacy.gdp import advantage
+from tronie.privacy.events import bounded_range
 from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
 from tronie.synth.method import Fitted
@@ -124,7 +122,7 @@ def _choose_in_turn(
 ) -> list[Clique]:
     """Kruskal's algorithm with the exponential mechanism in place of the maximum."""
     components = Components(references)
-    epsilon = _bounded_range(plan.mu * (plan.share("select") / (components.count - 1)) ** 0.5)
+    epsilon = bounded_range(plan.mu * (plan.share("select") / (components.count - 1)) ** 0.5)
     tree: list[Clique] = []
     while open_pairs := {
         pair: reference
@@ -134,9 +132,3 @@ def _choose_in_turn(
         tree.append(curator.select(Selection(open_pairs, epsilon)))
         components.join(tree[-1])
     return tree
-
-
-def _bounded_range(mu: float) -> float:
-    """The epsilon of an exponential mechanism that costs a GDP parameter of at most mu."""
-    most = math.tanh(MAX_EXPONENTIAL_EPSILON / 4)
-    return 4 * math.atanh(min(advantage(mu), most)) * (1 - 1e-6)

@@ -25,6 +25,7 @@ from tronie.measure.curator import Curator
 from tronie.measure.queries import Ints, Selection
 from tronie.models.markov import MarkovRandomField
 from tronie.privacy.budget import Budget
+from tronie.privacy.events import bounded_range
 from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
 from tronie.synth.aim import (
@@ -32,7 +33,6 @@ from tronie.synth.aim import (
     SELECT,
     Admits,
     Room,
-    bounded_range,
     columns_share,
     countable,
     expected,

@@ -21,7 +21,7 @@ from tronie.schema.constraints import Function
 from tronie.schema.domain import Clique, Domain
 from tronie.schema.grid import Grid
 from tronie.schema.schema import Schema
-from tronie.synth.settings import DEFAULTS, Settings
+from tronie.synth.settings import CELL_BYTES, DEFAULTS, Settings
 
 KEYS_DELTA = 0.1
 """Part of delta that goes to naming the values of open categories, where there are any."""
@@ -63,8 +63,14 @@ PAIR_CELLS = 2**25
 MODEL_CELLS = 2**24
 """Most cells of a model's tables."""
 
-START_SECONDS, START_MEGABYTES = 1.0, 190.0
+START_SECONDS, START_MEGABYTES = 1.2, 160.0
 """What starting the process and loading its libraries takes."""
+
+PAIR_SECONDS, CELL_SECONDS = 1e-4, 5e-7
+"""What comparing a pair with the model, and fitting a cell of it, takes in each round."""
+
+COUNT_BYTES, COMPARED_BYTES = 16, 44
+"""Bytes for each counted cell: while it is counted, and while it is compared with a model."""
 
 
 Measured: TypeAlias = Literal["always", "if chosen", "never"]
@@ -138,6 +144,7 @@ class Plan:
         forecast: What the run will need.
         queries: How wrong each single column and each marginal of the workload will be, if the number
             of rows was declared and `tronie.plan` made the plan.
+        reason: Why this method, if the choice was left to tronie.
     """
 
     method: str
@@ -148,6 +155,7 @@ class Plan:
     rows_per_unit: int
     forecast: Forecast
     queries: tuple[QueryForecast, ...] = ()
+    reason: str = ""
 
     def sigma(self, step: str, weight: float = 1.0, sensitivity: float = 1.0) -> float:
         """Noise of an access that gets a part of a step's budget.
@@ -181,6 +189,8 @@ def pair_plan(
     select: float,
     why: str,
     prior: float = 0.0,
+    rounds: int = 0,
+    cells: int = 0,
 ) -> Plan:
     """A plan that goes on to choose pairs of columns and to measure them; pairs get the rest.
 
@@ -193,6 +203,8 @@ def pair_plan(
         select: Share of choosing pairs.
         why: How pairs are chosen.
         prior: Share of comparing public rows with private ones, if there are any.
+        rounds: How often all pairs are compared with a model, for the forecast.
+        cells: Most cells of the model, for the forecast.
     """
     count = len(schema.modelled) + len(schema.unknowns())
     later = {"select": (select, why)}
@@ -201,7 +213,16 @@ def pair_plan(
     spent = columns + sum(share for share, _ in later.values())
     later["pairs"] = (1 - spent, "measure those pairs")
     pairs = count * (count - 1) // 2
-    return make_plan(method, schema, budget, later if pairs else {}, settings, pairs=pairs)
+    return make_plan(
+        method,
+        schema,
+        budget,
+        later if pairs else {},
+        settings,
+        pairs=pairs,
+        rounds=rounds,
+        cells=cells,
+    )
 
 
 def usable_mu(schema: Schema, budget: Budget) -> float:
@@ -219,6 +240,8 @@ def make_plan(
     settings: Settings,
     *,
     pairs: int,
+    rounds: int = 0,
+    cells: int = 0,
 ) -> Plan:
     """A plan that begins as every marginal method does.
 
@@ -230,6 +253,8 @@ def make_plan(
             finding the domain leaves, and single columns get the rest of it.
         settings: What the user asked for beside the budget.
         pairs: Pairs of columns that are counted at once.
+        rounds: How often all pairs are compared with a model, for the forecast.
+        cells: Most cells of the model, for the forecast.
     """
     steps: list[Step] = []
     if schema.unknowns():
@@ -248,7 +273,7 @@ def make_plan(
         raise InputError(
             f"the method {method} makes no use of a prior.", "Leave it out, or choose glaze."
         )
-    ahead = forecast(schema, mu, settings.rows, pairs=pairs)
+    ahead = forecast(schema, mu, settings.rows, pairs=pairs, rounds=rounds, cells=cells)
     return Plan(method, budget, mu, tuple(steps), settings, schema.unit.max_rows, ahead)
 
 
@@ -332,20 +357,28 @@ def pieces(rows: float, mu: float) -> int:
     return round(min(max(1.1 * (max(rows, 1.0) * mu) ** 0.37, 4.0), 128.0))
 
 
-def forecast(schema: Schema, mu: float, rows: int | None, *, pairs: int) -> Forecast:
-    """What a run will need.
+def forecast(
+    schema: Schema, mu: float, rows: int | None, *, pairs: int, rounds: int = 0, cells: int = 0
+) -> Forecast:
+    """What a run will need; within a factor of two on the tables of benchmarks/README.md.
 
     Args:
         schema: Public facts.
         mu: GDP parameter of the whole release.
         rows: Declared number of rows, if any.
         pairs: Pairs of columns that are counted at once.
+        rounds: How often all pairs are compared with a model.
+        cells: Most cells of the model.
     """
     sizes = grid_sizes(schema)
     guess = rows or TYPICAL_ROWS
-    codes = [min(size, 8 * pieces(guess, mu)) for size in sizes.values()]
+    most = min(8 * pieces(guess, mu), most_codes(len(sizes)))
+    codes = [min(size, most) for size in sizes.values()]
     mean = sum(codes) / max(len(codes), 1)
-    cells = sum(sizes.values()) + int(pairs * mean**2)
-    seconds = START_SECONDS + guess * (len(sizes) * 1e-7 + pairs * 1.2e-8) + cells * 2e-7
-    megabytes = START_MEGABYTES + (cells * 16 + min(guess * len(sizes) * 4, KEPT_BYTES)) / 2**20
-    return Forecast(cells, round(megabytes, 1), round(seconds, 2))
+    counted = sum(sizes.values()) + int(pairs * mean**2)
+    seconds = START_SECONDS + guess * (len(sizes) * 1e-7 + pairs * 1.2e-8) + counted * 2e-7
+    seconds += rounds * (pairs * PAIR_SECONDS + cells * CELL_SECONDS)
+    copies = COUNT_BYTES if rounds == 0 else COMPARED_BYTES
+    kept = min(guess * len(sizes) * 4, KEPT_BYTES)
+    megabytes = START_MEGABYTES + (counted * copies + cells * CELL_BYTES + kept) / 2**20
+    return Forecast(counted, round(megabytes, 1), round(seconds, 2))
