@@ -92,7 +92,7 @@ def counted(rows: dict[str, Any], columns: tuple[str, ...]) -> Factor:
 
 def test_pairs_that_close_circles_are_all_held(field: GibbsField, joint: Factor) -> None:
     for pair in PAIRS:
-        assert distance(field.marginal(pair), joint.project(pair)) < 0.002
+        assert distance(field.marginal(pair), joint.project(pair)) < 0.004
     # The tree that it began with has only the pairs of a right.
     assert distance(field.tree.marginal(("b", "c")), joint.project(("b", "c"))) > 0.05
     assert field.convergence is not None
@@ -118,7 +118,7 @@ def test_chance_alone_is_close_to_the_fitted_counts(field: GibbsField, joint: Fa
 def test_steered_rows_are_closer_than_independent_ones(field: GibbsField, joint: Factor) -> None:
     rows = field.sample(ROWS, np.random.default_rng(2))
     errors = [distance(counted(rows, pair), joint.project(pair)) for pair in PAIRS]
-    assert max(errors) < 0.003
+    assert max(errors) < 0.004
     few = field.sample(2000, np.random.default_rng(2))
     # 2,000 independent rows of a pair are at about 0.025.
     assert max(distance(counted(few, pair), joint.project(pair)) for pair in PAIRS) < 0.012
@@ -144,7 +144,7 @@ def test_what_cannot_occur_never_does(ruled: GibbsField) -> None:
     ):
         assert (rows["a"] <= rows["b"]).all()
     for pair in PAIRS:
-        assert distance(ruled.marginal(pair), joint.project(pair)) < 0.003
+        assert distance(ruled.marginal(pair), joint.project(pair)) < 0.004
 
 
 def test_a_rule_of_three_columns_holds() -> None:

@@ -55,10 +55,10 @@ TYPICAL_BATCH, LARGEST_BATCH = 0.7, 2.0
 SHORTLIST = 10
 """Candidates of one kind for each column, after the first round: those that scored best in it."""
 
-TRIPLE_CELLS = 0.05
+TRIPLE_CELLS = 0.03
 """A triple is a candidate if it has fewer cells than this part of all rows, in noise sds."""
 
-TRIPLE_WEIGHT = 0.5
+TRIPLE_WEIGHT = 0.3
 """Weight of a triple, where a pair with the mean weight of its pairs weighs 1."""
 
 ROUND_TOLERANCE = 0.1
