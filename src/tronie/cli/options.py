@@ -27,6 +27,7 @@ METHODS = (
     "mwem",
     "aim",
     "glaze",
+    "gibbs",
 )
 """Choices of ``--method``."""
 

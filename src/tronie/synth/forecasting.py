@@ -68,9 +68,10 @@ REACHES: Mapping[str, Reach] = MappingProxyType(
         "mst": Reach(1.0, 2),
         "glaze": Reach(3.0, 3, thrifty=True),
         "direct": Reach(None, 10**9),
+        "gibbs": Reach(20.0, 2, thrifty=True),
         "aim": Reach(3.0, 5, even=True),
         "mwem": Reach(1.0, 10**9, even=True),
-        "privbayes": Reach(1.0, 3, even=True),
+        "privbayes": Reach(1.0, 4),
     }
 )
 """Method -> what it measures. One that is not listed is taken to measure a tree of pairs."""

@@ -9,6 +9,7 @@ from tronie.errors import InputError
 from tronie.schema.schema import Schema
 from tronie.synth.aim import Aim
 from tronie.synth.direct import Direct
+from tronie.synth.gibbs import Gibbs
 from tronie.synth.glaze import Glaze
 from tronie.synth.independent import Independent
 from tronie.synth.method import Synthesizer
@@ -19,7 +20,7 @@ from tronie.synth.privbayes import PrivBayes
 METHODS: Mapping[str, Synthesizer] = MappingProxyType(
     {
         method.name: method
-        for method in (Independent(), Direct(), Mst(), PrivBayes(), Mwem(), Aim(), Glaze())
+        for method in (Independent(), Direct(), Mst(), PrivBayes(), Mwem(), Aim(), Glaze(), Gibbs())
     }
 )
 """Name -> method."""
