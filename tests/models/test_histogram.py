@@ -158,3 +158,22 @@ def test_a_spike_gets_a_code_of_its_own() -> None:
     histogram = Histogram.single(Grid(np.arange(101)), counts, 1.0)
     coding = group_ordered(histogram, counts.sum(), pieces=20)
     assert (coding.groups == coding.groups[50]).sum() <= 2
+
+
+@given(st.data())
+def test_variances_of_cells_are_those_of_groups_of_one_cell(data: st.DataObject) -> None:
+    """The recursion from the root down against the full covariance, over drawn levels."""
+    size = data.draw(st.integers(1, 4))
+    histogram = Histogram.single(
+        Grid(np.arange(size + 1) * 64), np.zeros(size), data.draw(st.floats(0.5, 9.0))
+    )
+    for _ in range(data.draw(st.integers(0, 3))):
+        runs = histogram.grid.runs
+        wide = np.flatnonzero(np.diff(histogram.grid.edges) > 1).tolist()
+        split = data.draw(st.sets(st.sampled_from(wide))) if wide else set[int]()
+        grid, parents = histogram.grid.refine(sorted(split), data.draw(st.integers(2, 4)))
+        assert grid.runs >= runs
+        sigma = data.draw(st.floats(0.5, 9.0))
+        histogram = histogram.refine(grid, parents, np.zeros(grid.size), sigma)
+    direct = histogram.group_variance(np.arange(histogram.grid.size))
+    np.testing.assert_allclose(histogram.cell_variance, direct, rtol=1e-9)

@@ -17,8 +17,8 @@ from tronie.schema.domain import Clique, Domain
 MAX_TABLE = 10_000_000
 """Cells of a marginal, unless a caller sets another limit."""
 
-KEPT_MESSAGES = 4096
-"""Messages that are remembered, at most."""
+KEPT_CELLS = 2**23
+"""Cells of the messages that are remembered, at most: 64 MiB."""
 
 _Message: TypeAlias = tuple[int, int, frozenset[str]]
 """A clique, the neighbour that it tells (itself for an answer), and the columns that it tells of."""
@@ -61,11 +61,13 @@ class _Query:
         self._tree, self._beliefs, self._max_cells = model.tree, beliefs, max_cells
         self._homes, self._walk = model.homes, model.walk
         self._known: dict[_Message, Factor] = {}
+        self._kept = 0
 
     def marginal(self, clique: Clique) -> Factor:
         """Marginal probabilities of some columns, in their order."""
-        if len(self._known) > KEPT_MESSAGES:
+        if self._kept > KEPT_CELLS:
             self._known.clear()
+            self._kept = 0
         components: dict[int, list[str]] = {}
         for column in clique:
             components.setdefault(self._walk.roots[self._homes[column]], []).append(column)
@@ -90,6 +92,7 @@ class _Query:
             joint = self._joint(message)
             given = [column for column in joint.columns if column not in message[2]]
             self._known[message] = joint / joint.project(given)
+            self._kept += joint.values.size
         return self._joint(needed[0])
 
     def _sources(self, message: _Message) -> list[_Message]:

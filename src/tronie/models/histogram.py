@@ -86,8 +86,19 @@ class Histogram:
 
     @property
     def cell_variance(self) -> Floats:
-        """Variance of each cell's estimate."""
-        return self.group_variance(np.arange(self.grid.size))
+        """Variance of each cell's estimate.
+
+        Siblings share what their parent's estimate adds to their own sum in proportion to their
+        variances; what is left of each is uncorrelated with the parent. So variances follow from the
+        root down, in time proportional to the number of cells.
+        """
+        own = _subtree_variances(self.levels)
+        variance = own[0]
+        for below, spread in zip(self.levels[1:], own[1:], strict=True):
+            siblings = np.bincount(below.parents, spread, minlength=len(variance))
+            share = spread / siblings[below.parents]
+            variance = spread * (1 - share) + share**2 * variance[below.parents]
+        return variance
 
     def denoised(self, total: float) -> Floats:
         """The non-negative counts of a given sum that are nearest to the estimates."""
@@ -104,6 +115,17 @@ class Histogram:
         widths = np.diff(self.grid.edges)
         line = smooth(self.counts[:runs], self.cell_variance[:runs], widths, rest)
         return np.concatenate([line, special])
+
+
+def _subtree_variances(levels: Sequence[Level]) -> list[Floats]:
+    """Variance of the best estimate of each cell from its own level and finer ones, coarsest first."""
+    variance: Floats = np.full(len(levels[-1].counts), levels[-1].variance)
+    found = [variance]
+    for below, level in zip(levels[:0:-1], levels[-2::-1], strict=True):
+        spread = np.bincount(below.parents, variance, minlength=len(level.counts))
+        variance = spread * level.variance / (spread + level.variance)
+        found.append(variance)
+    return found[::-1]
 
 
 def _least_squares(levels: Sequence[Level], answers: Sequence[Floats]) -> Floats:
