@@ -98,7 +98,10 @@ def release(
     )
     plan = Mst().plan(facts, budget)
     prepared = prepare(curator, facts, plan)
-    measured = [*prepared.oneways, *measure_weighted(curator, prepared, plan, dict.fromkeys(RING, 1.0))]
+    measured = [
+        *prepared.oneways,
+        *measure_weighted(curator, prepared, plan, dict.fromkeys(RING, 1.0)),
+    ]
     model = estimate(prepared.domain, measured, prepared.total)
     replicas = replicate(model, measured, total_sd=plan.sigma("total"), seed=seed)
     sds = {m.clique: m.sd for m in measured}

@@ -194,8 +194,9 @@ def _holders(blocks: Sequence[_Block]) -> dict[str, set[int]]:
 
 def _project(blocks: Sequence[_Block], holders: Mapping[str, set[int]], clique: Clique) -> Ints:
     """A table from the smallest block that holds it."""
-    holding = set.intersection(*(holders[column] for column in clique))
-    return blocks[min(holding, key=lambda i: (len(blocks[i].counts), i))].project(clique)
+    first, *others = (holders[column] for column in clique)
+    holding = sorted(first.intersection(*others))
+    return min((blocks[i] for i in holding), key=lambda b: len(b.counts)).project(clique)
 
 
 def _buffers(
