@@ -95,7 +95,7 @@ def test_marginal_as_json_adds_up(run_json: Run, model: Path) -> None:
 def test_marginal_to_a_file(run: Run, model: Path) -> None:
     shown = run("marginal", model, "age", "-o", "age.csv").stdout
     assert "age.csv" in shown
-    assert Path("age.csv").read_text().splitlines()[0].replace('"', "") == "age,rows"
+    assert Path("age.csv").read_text().splitlines()[0].replace('"', "") == "age,rows,standard_error"
 
 
 def test_marginal_of_no_column_of_the_model(run: Run, model: Path) -> None:

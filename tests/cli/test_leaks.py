@@ -109,19 +109,19 @@ def test_no_command_shows_a_token(clean: Callable[..., Result], suffix: str) -> 
     clean("schema", table, "-o", "draft.yaml")
     clean("schema", table, "--explain")
     clean("plan", "x.yaml", "--epsilon", 1)
-    for method in ("independent", "mst"):
+    for method in ("independent", "mst", "glaze"):
         budget = ["--epsilon", 1, "--discover", "--method", method]
         clean("synthesize", table, "x.yaml", *budget, "-o", f"out-{method}")
         clean("fit", table, "x.yaml", *budget, "-o", f"{method}.tronie", "--json")
     clean("synthesize", table, "--discover", "--epsilon", 1, "-o", "bare", "--json")
-    clean("certificate", "mst.tronie")
-    clean("certificate", "mst.tronie", "--json")
-    clean("verify", "out-mst", "--json")
+    clean("certificate", "glaze.tronie")
+    clean("certificate", "glaze.tronie", "--json")
+    clean("verify", "out-glaze", "--json")
     clean("budget", "planted")
     clean("budget", "--json")
-    clean("marginal", "mst.tronie", "ward", "group")
-    clean("marginal", "mst.tronie", "count", "--json")
-    clean("sample", "mst.tronie", "-o", "synthetic.csv")
+    clean("marginal", "glaze.tronie", "ward", "group")
+    clean("marginal", "glaze.tronie", "count", "--json")
+    clean("sample", "glaze.tronie", "-o", "synthetic.csv")
 
 
 STRICT = [

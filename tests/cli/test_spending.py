@@ -33,7 +33,7 @@ def test_synthesize_writes_a_folder_and_says_what_it_is_worth(
 ) -> None:
     shown = run("synthesize", table, schema, "--epsilon", 1, "-o", "out")
     assert {path.name for path in Path("out").iterdir()} == RELEASE
-    for word in ("visits: synthetic rows by mst", "epsilon, delta: 1, 1e-09", "best attack"):
+    for word in ("visits: synthetic rows by glaze", "epsilon, delta: 1, 1e-09", "best attack"):
         assert word in shown.stdout
     for name in RELEASE:
         assert str(Path("out") / name) in shown.stdout

@@ -28,6 +28,7 @@ from tronie.privacy.ledger import Ledger
 from tronie.release import fit as fit_module
 from tronie.release.fit import plan
 from tronie.schema.schema import Schema
+from tronie.synth.workload import Workload
 
 SMALL = Schema.model_validate(
     {
@@ -366,3 +367,15 @@ def test_a_plan_needs_no_table(tmp_path: Path) -> None:
         plan(BY_PERSON, epsilon=1.0)
     with pytest.raises(InputError):
         plan(SMALL, epsilon=1.0, method="magic")
+
+
+def test_a_workload_may_be_a_file_weights_or_a_workload(
+    table: pa.Table, schema: Schema, tmp_path: Path
+) -> None:
+    (tmp_path / "use.yaml").write_text("marginals: [{columns: [town, age], weight: 2}]")
+    weights = {("age", "town"): 2.0}
+    for given in (tmp_path / "use.yaml", weights, Workload(weights)):
+        found = plan(schema, epsilon=1.0, method="direct", workload=given)
+        assert found.settings.workload == Workload(weights)
+    with pytest.raises(InputError, match="'shoe'"):
+        plan(schema, epsilon=1.0, workload=Workload({("age", "shoe"): 1.0}))

