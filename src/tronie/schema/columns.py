@@ -310,3 +310,12 @@ Column: TypeAlias = Annotated[
     Field(discriminator="kind"),
 ]
 """Any kind of column."""
+
+
+def is_nominal(column: Modelled) -> bool:
+    """Whether a column's values have no order.
+
+    >>> is_nominal(Boolean()), is_nominal(Category(values=("low", "high"), ordered=True))
+    (True, False)
+    """
+    return isinstance(column, Boolean) or (isinstance(column, Category) and not column.ordered)

@@ -15,7 +15,7 @@ from tronie.models.estimation import estimate
 from tronie.models.junction import MAX_CELLS, forecast_cells
 from tronie.models.rules import Rules
 from tronie.privacy.budget import Budget
-from tronie.schema.columns import Boolean, Category
+from tronie.schema.columns import is_nominal
 from tronie.schema.domain import Clique, Domain
 from tronie.schema.schema import Schema
 from tronie.synth.method import Fitted
@@ -115,9 +115,7 @@ def _largest_codes(schema: Schema, plan: Plan) -> dict[str, int]:
     codes: dict[str, int] = {}
     for name, column in schema.modelled.items():
         grid = first_grid(column)
-        nominal = isinstance(column, Boolean) or (
-            isinstance(column, Category) and not column.ordered
-        )
+        nominal = is_nominal(column)
         kept = 0
         if rules is not None:
             kept = len(rules.named(name, grid) if nominal else rules.barriers(name))

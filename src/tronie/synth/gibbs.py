@@ -41,6 +41,7 @@ from tronie.schema.columns import Boolean, Category
 from tronie.schema.domain import Clique
 from tronie.schema.grid import Coding, Floats, Ints
 from tronie.schema.schema import Schema
+from tronie.synth.aim import columns_share
 from tronie.synth.method import Fitted
 from tronie.synth.mst import spanning_tree
 from tronie.synth.pairs import measure_shares, rounded
@@ -86,15 +87,6 @@ class Level:
 LEVELS: Mapping[Effort, Level] = MappingProxyType(
     {"fast": Level(6, 150), "normal": Level(10, 400), "high": Level(25, 1500)}
 )
-
-
-def columns_share(mu: float) -> float:
-    """Share of single columns: noise hurts them most where it is largest.
-
-    >>> [round(columns_share(mu), 2) for mu in (0.02, 0.18, 1.5)]
-    [0.6, 0.35, 0.21]
-    """
-    return min(max(0.228 * mu**-0.25, 0.15), 0.6)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from tronie.models.factor import Factor
 from tronie.models.histogram import Histogram, group_nominal, group_ordered
 from tronie.models.marginal import Marginal
 from tronie.models.rules import Rules
-from tronie.schema.columns import Boolean, Category
+from tronie.schema.columns import is_nominal
 from tronie.schema.domain import Domain
 from tronie.schema.grid import Coding, Floats
 from tronie.schema.schema import Schema
@@ -168,7 +168,7 @@ def _code(
     most: int,
 ) -> Coding:
     column = schema.modelled[name]
-    if isinstance(column, Boolean) or (isinstance(column, Category) and not column.ordered):
+    if is_nominal(column):
         return group_nominal(
             histogram, total, keep=rules.named(name, histogram.grid), at_most=min(8 * count, most)
         )
