@@ -61,12 +61,22 @@ Add one line to the start-up file of your shell:
 def render() -> str:
     """The whole page."""
     codes = "\n".join(f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items())
-    commands = [section(name, command) for name, command in cli.commands.items()]
+    commands = [section(name, command) for name, command in named(cli)]
     return "\n".join([HEAD, *commands, SETTINGS.format(codes=codes)])
+
+
+def named(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    """All commands with their names, those of groups below their group."""
+    for name, command in group.commands.items():
+        yield before + name, command
+        if isinstance(command, click.Group):
+            yield from named(command, f"{before}{name} ")
 
 
 def section(name: str, command: click.Command) -> str:
     """One command: what it does, how it is called, its options."""
+    if isinstance(command, click.Group):
+        return "\n".join([f"## tronie {name}", "", inspect.cleandoc(command.help or ""), ""])
     arguments = [p for p in command.params if isinstance(p, click.Argument)]
     usage = " ".join([f"tronie {name} [OPTIONS]", *(argument_name(a) for a in arguments)])
     lines = [f"## tronie {name}", "", inspect.cleandoc(command.help or ""), ""]

@@ -50,7 +50,11 @@ LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 TEXT = {".py", ".pyi", ".md", ".toml", ".yaml", ".yml", ".json", ".cfg", ".txt", ".sh"}
 TEXT_NAMES = {"Makefile", "LICENSE", "NOTICE", "ATTRIBUTION", "run", ".gitignore", "py.typed"}
 FOLDERS = ("src", "tests", "docs", "scripts", "benchmarks", "typings", ".ci")
-IMPORT_NAMES = {"dp-accounting": "dp_accounting", "pyyaml": "yaml"}
+IMPORT_NAMES = {
+    "dp-accounting": "dp_accounting",
+    "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
+}
 BROUGHT_ALONG = {"pydantic_core": "pydantic"}
 """Packages that a declared one pins exactly and documents as part of its interface."""
 

@@ -15,19 +15,20 @@ import tronie
 NAMES = [
     "Budget",
     "Certificate",
-    "Comparison",
     "Ledger",
     "Model",
     "Plan",
     "Range",
     "Release",
+    "Report",
     "Rows",
     "Schema",
     "__version__",
-    "compare",
     "draft",
     "fit",
     "plan",
+    "release_report",
+    "report",
     "synthesize",
 ]
 HEAVY = {

@@ -125,7 +125,9 @@ def test_the_schemas_shown_are_schemas() -> None:
 
 
 def all_options(command: click.Command) -> set[str]:
-    return {opt for parameter in command.params for opt in parameter.opts if opt[0] == "-"}
+    own = {opt for parameter in command.params for opt in parameter.opts if opt[0] == "-"}
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    return own.union(*(all_options(each) for each in below))
 
 
 def test_the_documents_show_every_command_at_work() -> None:
@@ -135,8 +137,7 @@ def test_the_documents_show_every_command_at_work() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_options_named_in_prose_exist(page: Path) -> None:
-    known = {option for command in cli.commands.values() for option in all_options(command)}
-    known |= all_options(cli) | {"--help", "--version", "--no-deps"}
+    known = all_options(cli) | {"--help", "--version", "--no-deps"}
     prose = BLOCK.sub("", page.read_text(encoding="utf-8"))
     named = {
         word for span in re.findall(r"`(--?[a-z][^`]*)`", prose) for word in shlex.split(span)[:1]

@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tronie.evaluate.distributions import Comparison, compare
     from tronie.privacy.budget import Budget
     from tronie.privacy.certificate import Certificate
     from tronie.privacy.ledger import Ledger
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from tronie.release.model import Model
     from tronie.release.rows import Rows
     from tronie.release.synthesize import Release, synthesize
+    from tronie.reports.build import release_report, report
+    from tronie.reports.result import Report
     from tronie.schema.constraints import Range
     from tronie.schema.schema import Schema
     from tronie.synth.plan import Plan
@@ -24,37 +25,39 @@ __version__ = "0.1.0"
 _HOMES = {
     "Budget": "tronie.privacy.budget",
     "Certificate": "tronie.privacy.certificate",
-    "Comparison": "tronie.evaluate.distributions",
     "Ledger": "tronie.privacy.ledger",
     "Model": "tronie.release.model",
     "Plan": "tronie.synth.plan",
     "Range": "tronie.schema.constraints",
     "Release": "tronie.release.synthesize",
+    "Report": "tronie.reports.result",
     "Rows": "tronie.release.rows",
     "Schema": "tronie.schema.schema",
-    "compare": "tronie.evaluate.distributions",
     "draft": "tronie.release.drafting",
     "fit": "tronie.release.fit",
     "plan": "tronie.release.fit",
+    "release_report": "tronie.reports.build",
+    "report": "tronie.reports.build",
     "synthesize": "tronie.release.synthesize",
 }
 
 __all__ = [
     "Budget",
     "Certificate",
-    "Comparison",
     "Ledger",
     "Model",
     "Plan",
     "Range",
     "Release",
+    "Report",
     "Rows",
     "Schema",
     "__version__",
-    "compare",
     "draft",
     "fit",
     "plan",
+    "release_report",
+    "report",
     "synthesize",
 ]
 

@@ -12,6 +12,7 @@
     │   ├── ConditionError        sampling was conditioned on something impossible
     │   └── BundleError           a model file or certificate is corrupt, too new, or not ours
     ├── BudgetExceeded        the ledger's cap or a release's plan would be overdrawn
+    ├── TooInexact            a first, paid look shows that the answer would be too noisy to be of use
     ├── OutputError           a result could not be written; nothing was left half-written
     └── Cancelled             the user stopped the run
 
@@ -71,6 +72,10 @@ class BundleError(InputError):
 
 class BudgetExceeded(TronieError):
     """The ledger's cap or a release's plan would be overdrawn."""
+
+
+class TooInexact(TronieError):
+    """A first, paid look shows that the answer would be too noisy to be of use; no more was spent."""
 
 
 class OutputError(TronieError):

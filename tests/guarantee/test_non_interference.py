@@ -8,9 +8,11 @@ They must be the same, byte for byte.
 
 from __future__ import annotations
 
+import json
 import logging
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,14 @@ import pytest
 from synth_tables import chain
 
 import tronie
+from tronie.evaluate import references
+from tronie.evaluate.released import released_scores
+from tronie.evaluate.tables import read_points
 from tronie.measure import curator as curator_module
 from tronie.measure.curator import Curator
 from tronie.measure.noise import InsecureNoise
 from tronie.models.histogram import Histogram, group_ordered
+from tronie.privacy.ledger import Ledger
 from tronie.schema.schema import Schema
 from tronie.synth import methods
 from tronie.synth import prepare as prepare_module
@@ -100,14 +106,18 @@ class Tape:
 
         return asked
 
+    def attach(self, patch: pytest.MonkeyPatch) -> None:
+        """Listen to every curator."""
+        for name in ("ask", "select", "explore", "keys", "overlap"):
+            patch.setattr(Curator, name, self.wrap(getattr(Curator, name)))
+
 
 def release_twice(
     patch: pytest.MonkeyPatch, folder: Path, schema: Schema, method: str
 ) -> tuple[Path, Path]:
     """Two releases of different tables that got the same answers."""
     tape = Tape()
-    for name in ("ask", "select", "explore", "keys"):
-        patch.setattr(Curator, name, tape.wrap(getattr(Curator, name)))
+    tape.attach(patch)
     folders = []
     for number, rows in enumerate((900, 350)):
         if number:
@@ -189,3 +199,62 @@ def test_bins_from_raw_data_are_caught(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(AssertionError, match="depends on private rows") as caught:
         check_same(release_twice(monkeypatch, tmp_path, DECLARED, "independent"))
     log.info("caught: %s", caught.value)
+
+
+def report_twice(
+    patch: pytest.MonkeyPatch, folder: Path, *, said: int | None, replay: bool = True
+) -> list[str]:
+    """Release reports of one synthetic table on two private ones that got the same answers."""
+    tape, found = Tape(), []
+    if replay:
+        tape.attach(patch)
+    for number, rows in enumerate((900, 350)):
+        if number and replay:
+            tape.replaying = iter(tape.answers)
+        evaluation = released_scores(
+            table(500, seed=5),
+            table(rows, seed=number),
+            DECLARED.model_copy(update={"columns": COMPARED}),
+            epsilon=40.0,
+            rows=said,
+            ledger=folder / f"ledger-{number}",
+            noise=InsecureNoise(0),
+        )
+        found.append(json.dumps(evaluation.to_dict()))
+        (entry,) = Ledger(folder / f"ledger-{number}").entries()
+        found[-1] += repr(replace(entry, created=""))
+    return found
+
+
+COMPARED = {name: DECLARED.columns[name] for name in ("age", "pay", "job", "own", "code")}
+"""The columns that any table has a value of."""
+
+
+@pytest.mark.parametrize("said", [None, 700])
+def test_same_answers_same_report(
+    said: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = report_twice(monkeypatch, tmp_path, said=said)
+    assert one == two
+
+
+def test_reports_are_told_apart_without_the_tape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = report_twice(monkeypatch, tmp_path, said=700, replay=False)
+    assert one != two
+
+
+def test_report_codes_from_real_rows_are_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A planted bug: bins at quantiles of the private table in place of the synthetic one."""
+    real = iter((table(900, seed=0), table(350, seed=1)))
+    honest = references.codings_of
+
+    def leak(columns: Any, synthetic: Any) -> Any:
+        return honest(columns, [read_points(next(real), columns)])
+
+    monkeypatch.setattr(references, "codings_of", leak)
+    one, two = report_twice(monkeypatch, tmp_path, said=700)
+    assert one != two

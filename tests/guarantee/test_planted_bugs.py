@@ -23,6 +23,7 @@ from neighbours import (
 )
 
 from tronie.measure import noise as noise_module
+from tronie.measure.comparisons import Overlaps
 from tronie.measure.curator import Curator, Meter
 from tronie.measure.queries import Dependences, Marginal, Misfits, Selection
 from tronie.privacy.events import Event, Gaussian
@@ -87,7 +88,40 @@ def test_a_forgotten_split_over_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     fails_somewhere(lambda tables: check_charged(ask, tables))
 
 
-@pytest.mark.parametrize("query", [Marginal, Misfits])
+def test_a_forgotten_scale_in_misfits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Distances left in units of a reference, of which one row is several."""
+    honest = Misfits.exact
+    monkeypatch.setattr(Misfits, "exact", lambda self, counts: self.scale * honest(self, counts))
+
+    def ask(curator: Curator) -> None:
+        ask_counts(curator, 1e5, [])
+        curator.ask([Misfits(references(0), 3.0, scale=2)])
+
+    fails_somewhere(lambda tables: check_charged(ask, tables))
+
+
+def test_repeated_rows_counted_in_overlaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A private row that equals a public one moves the number by as often as that is repeated."""
+
+    def exact(query: Overlaps, chunks: Any) -> np.ndarray:
+        private = {row for chunk in chunks for row in rows_of(chunk)}
+        return np.array([sum(row in private for row in rows_of(query.rows)), 0])
+
+    def rows_of(points: Any) -> list[tuple[int, ...]]:
+        return list(zip(*(points[name].tolist() for name in CODINGS), strict=True))
+
+    monkeypatch.setattr(Overlaps, "exact", exact)
+    fails_somewhere(lambda tables: check_charged(ask_overlaps, tables))
+
+
+def ask_overlaps(curator: Curator) -> None:
+    """How many rows equal one of a few, repeated ones, or hold a value that none of these has."""
+    codes = np.tile(np.arange(108), 9)
+    rows = {"a": codes % 4, "b": 3 + codes // 12, "c": codes // 4 % 3}
+    curator.overlap(Overlaps(rows, ("b",), 3.0))
+
+
+@pytest.mark.parametrize("query", [Marginal, Misfits, Overlaps])
 def test_ignored_rows_per_unit(query: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A unit of several rows charged as if it were one row."""
     honest = query.event
@@ -96,6 +130,8 @@ def test_ignored_rows_per_unit(query: Any, monkeypatch: pytest.MonkeyPatch) -> N
     def ask(curator: Curator) -> None:
         ask_counts(curator, 3.0, [("a",)] if query is Marginal else [])
         curator.ask([Misfits(references(0), 3.0)] if query is Misfits else [])
+        if query is Overlaps:
+            ask_overlaps(curator)
 
     fails_somewhere(lambda tables: check_charged(ask, tables))
 

@@ -23,13 +23,16 @@ from neighbours import (
     neighbours,
     records,
     references,
+    rows_of_a_table,
 )
 
 from tronie.errors import BudgetExceeded, DomainTooLarge
+from tronie.measure.comparisons import Overlaps
 from tronie.measure.curator import Curator, Meter
 from tronie.measure.discovery import Decimals, Keys, Magnitudes
 from tronie.measure.noise import InsecureNoise
 from tronie.measure.queries import (
+    MAX_SCALE,
     MAX_WEIGHT,
     Dependences,
     Marginal,
@@ -59,6 +62,32 @@ def test_misfits(tables: Neighbours, sigma: float, level: int) -> None:
         curator.ask([Misfits(references(level), sigma)])
 
     check_charged(ask, tables)
+
+
+@given(neighbours(), sigmas, st.integers(0, 99), st.integers(1, MAX_SCALE))
+def test_misfits_from_fractions_of_rows(
+    tables: Neighbours, sigma: float, level: int, scale: int
+) -> None:
+    """Each distance moves by at most the unit's rows, also after it is rounded down."""
+    query = Misfits(references(level), sigma, scale)
+
+    def ask(curator: Curator) -> None:
+        curator.recode(CODINGS)
+        curator.ask([query])
+
+    check_charged(ask, tables)
+    with_unit, without = (
+        query.exact(records(rows).count(query.cliques, CODINGS))
+        for rows in (tables.with_unit, tables.without_unit)
+    )
+    assert np.abs(with_unit - without).max() <= tables.k
+
+
+@given(neighbours(), sigmas, rows_of_a_table.filter(len), st.sets(st.sampled_from("abc")))
+def test_overlaps(tables: Neighbours, sigma: float, public: Any, listed: set[str]) -> None:
+    (chunk,) = (chunk for _, chunk in records(public)._chunks())
+    query = Overlaps(chunk, tuple(sorted(listed)), sigma)
+    check_charged(lambda curator: curator.overlap(query), tables)
 
 
 @given(neighbours(), sigmas, st.data())
@@ -144,6 +173,7 @@ def test_every_access_is_charged_before_the_rows_are_read() -> None:
         lambda: curator.ask([Total(0.6)]),
         lambda: curator.ask([Dependences((("c", "a"),), {"c": np.ones(3, np.int64)}, 0.6)]),
         lambda: curator.select(Selection(references(1), 40.0)),
+        lambda: curator.overlap(Overlaps({"a": np.ones(3, np.int64)}, ("a",), 0.6)),
         lambda: curator.explore([Decimals("b", Decimal(), 0.6)]),
         lambda: curator.keys(Keys("a", 0.6, 1e-10)),
     ):

@@ -315,7 +315,7 @@ def test_a_process_that_dies_has_spent_all(book: Ledger, monkeypatch: pytest.Mon
     """What is on disk while the rows are read, should the next line never run."""
     seen: list[Any] = []
     monkeypatch.setattr(
-        fit_module, "_settle", lambda reservation, meter, run: seen.append(book.entries()) or run()
+        fit_module, "settle", lambda reservation, meter, run: seen.append(book.entries()) or run()
     )
     fit(ledger=book)
     (before,) = seen[0]
@@ -329,7 +329,7 @@ def test_thresholds_are_announced_to_the_ledger(
 ) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(
-        fit_module, "_settle", lambda reservation, meter, run: seen.append(book.entries()) or run()
+        fit_module, "settle", lambda reservation, meter, run: seen.append(book.entries()) or run()
     )
     model = fit(schema=OPEN, discover=True, ledger=book)
     (before,) = seen[0]

@@ -8,7 +8,7 @@ import signal
 import click
 
 from tronie import __version__
-from tronie.cli import drawing, planning, proving, spending
+from tronie.cli import auditing, drawing, filtering, planning, proving, reporting, spending
 from tronie.cli.ending import EXIT_CODES, Commands
 
 ENVIRONMENT = {
@@ -50,6 +50,9 @@ for command in (
     spending.fit,
     drawing.sample,
     drawing.marginal,
+    reporting.report,
+    auditing.audit,
+    filtering.filter_rows,
     proving.budget,
     proving.certificate,
     proving.verify,

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, Unpack
 import click
 
 import tronie
-from tronie.cli import options, views
+from tronie.cli import options, reporting, views
 from tronie.cli.options import Spending
 from tronie.cli.places import require_new, require_room
 from tronie.cli.progress import progress
 from tronie.cli.show import aside, emit
 
 if TYPE_CHECKING:
-    from tronie.evaluate.distributions import Comparison
     from tronie.release.fit import Watch
     from tronie.release.model import Model
     from tronie.release.report import ReleaseReport
     from tronie.release.synthesize import Release
+    from tronie.reports.result import Report
 
 FORMATS = ("parquet", "csv", "arrow")
 """Choices of ``--format``."""
@@ -84,8 +84,8 @@ def synthesize(
             source, schema, output=output, format=file_format, watch=watch, **choices
         )
         found = _compare(source, choices["table"], release, watch) if compare else None
-    internal = {} if found is None else {"internal": views.compared(found)}
-    comparison = () if found is None else views.comparison(found)
+    internal = {} if found is None else {"internal": reporting.brief(found)}
+    comparison = () if found is None else reporting.briefly(found)
     data = {**_summary(release.model, release.report), **_files(release), **internal}
     emit(as_json, data, [*_released(release), *comparison])
 
@@ -158,19 +158,19 @@ def demo(output: Path, ledger: Path | None, seed: int | None, as_json: bool) -> 
         *_released(release),
         "",
         *views.verification(place, release.model.certificate, checked),
-        *views.comparison(found),
+        *reporting.briefly(found),
         aside("Adult is public, so this may be shown. Of your own tables it may not."),
     ]
-    data = {"verification": checked.to_dict(), "internal": views.compared(found)}
+    data = {"verification": checked.to_dict(), "internal": reporting.brief(found)}
     emit(as_json, {**_summary(release.model, release.report), **_files(release), **data}, lines)
 
 
-def _compare(source: str, table: str | None, release: Release, watch: Watch) -> Comparison:
-    """INTERNAL: how far the synthetic rows are from the real ones."""
+def _compare(source: str, table: str | None, release: Release, watch: Watch) -> Report:
+    """INTERNAL: what the synthetic rows are worth, beside the real ones."""
     from tronie.tables.sources import open_source
 
-    watch("comparing with the real rows")
-    return tronie.compare(open_source(source, table=table), release.rows, release.model.schema)
+    real = open_source(source, table=table)
+    return tronie.report(release, real=real, names=["synthetic rows"], learn=False, watch=watch)
 
 
 def _released(release: Release) -> Iterator[str]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from tronie.cli.show import alarm, aside, facts, grid, title
 
 if TYPE_CHECKING:
-    from tronie.evaluate.distributions import Comparison
     from tronie.privacy.certificate import Certificate, Verification
     from tronie.privacy.ledger_entries import Entry, Total
     from tronie.release.report import ReleaseReport
@@ -160,11 +159,20 @@ def certificate(found: Certificate) -> Iterator[str]:
 
 
 def _access(number: int, event: Any) -> tuple[str, ...]:
-    noise = f"epsilon {event.epsilon:.4g}" if event.kind == "exponential" else f"{event.sigma:.4g}"
+    noise, cost = _price(event)
     named = ", ".join(event.columns[:3]) + (
         f" and {len(event.columns) - 3} more" if len(event.columns) > 3 else ""
     )
-    return str(number), f"{event.query} ({event.kind})", named, noise, f"{event.mu:.4g}"
+    return str(number), f"{event.query} ({event.kind})", named, noise, cost
+
+
+def _price(event: Any) -> tuple[str, str]:
+    """The noise of an access, and its mu where that means something."""
+    if event.kind == "sampled_gaussian":
+        steps = f"{event.noise_multiplier:.4g} clips, {event.steps} x {event.rate:.3g} of the units"
+        return steps, "-"
+    noise = f"epsilon {event.epsilon:.4g}" if event.kind == "exponential" else f"{event.sigma:.4g}"
+    return noise, f"{event.mu:.4g}"
 
 
 def verification(place: Path, checked: Certificate, found: Verification) -> Iterator[str]:
@@ -188,35 +196,6 @@ def verification(place: Path, checked: Certificate, found: Verification) -> Iter
     )
     for problem in found.problems:
         yield alarm(f"  {problem}")
-
-
-def comparison(found: Comparison) -> Iterator[str]:
-    """How far a synthetic table is from the real one."""
-    worst = sorted(found.columns.items(), key=lambda item: item[1], reverse=True)[:3]
-    yield ""
-    yield alarm(INTERNAL)
-    yield from facts(
-        [
-            (f"mean total variation, {len(found.columns)} columns", f"{found.mean_column:.4f}"),
-            (f"mean total variation, {len(found.pairs)} pairs", f"{found.mean_pair:.4f}"),
-            ("farthest columns", ", ".join(f"{name} {value:.4f}" for name, value in worst)),
-        ]
-    )
-    yield aside(
-        "The part of the rows that would have to change for the two tables to have the same counts."
-    )
-
-
-def compared(found: Comparison) -> dict[str, Any]:
-    """A comparison as plain data."""
-    pairs = [{"columns": pair, "total_variation": v} for pair, v in found.pairs.items()]
-    return {
-        "warning": INTERNAL,
-        "mean_column": found.mean_column,
-        "mean_pair": found.mean_pair,
-        "columns": dict(found.columns),
-        "pairs": pairs,
-    }
 
 
 def cells(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

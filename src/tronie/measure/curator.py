@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tronie.errors import BudgetExceeded
+from tronie.errors import BudgetError, BudgetExceeded
 from tronie.measure.noise import Noise, OperatingSystemNoise, discrete_gaussian, exponential_choice
 from tronie.measure.queries import CountQuery, Ints, Selection
 from tronie.measure.tables import require_sigma
+from tronie.measure.training_state import Receipt, TrainingState
 from tronie.privacy.accounting import fits
 from tronie.privacy.budget import Budget
-from tronie.privacy.events import Event
+from tronie.privacy.events import Event, SampledGaussian
 from tronie.schema.columns import Value
 from tronie.schema.domain import Clique
 from tronie.schema.grid import Coding
@@ -21,6 +24,10 @@ from tronie.schema.schema import Schema
 from tronie.tables.counting import require_countable
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from tronie.measure.comparisons import Overlaps
+    from tronie.measure.descent import Descent
     from tronie.measure.discovery import Keys, RawQuery
     from tronie.measure.records import Records
 
@@ -32,13 +39,36 @@ class Meter:
         budget: The most that all events together may cost.
         on_first_answer: Called once, just before the first answer is given; a ledger notes there
             that the reservation can no longer be cancelled.
+        on_sampling: Called before the first event that samples units is charged; a ledger notes
+            there that no mu is known for the release until it ends.
+        reservation: Name of what the events are charged to; one of its own if not given.
+        resumed: What an earlier process charged to the same reservation before it died in the
+            middle of a training.
+
+    Raises:
+        BudgetError: If what is resumed was charged to another reservation.
     """
 
-    def __init__(self, budget: Budget, on_first_answer: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        budget: Budget,
+        on_first_answer: Callable[[], None] | None = None,
+        *,
+        on_sampling: Callable[[], None] | None = None,
+        reservation: str | None = None,
+        resumed: Receipt | None = None,
+    ) -> None:
         self.budget = budget
+        self.reservation = uuid.uuid4().hex if reservation is None else reservation
         self._events: list[Event] = []
         self._on_first_answer = on_first_answer
+        self._on_sampling = on_sampling
         self._answered = False
+        self._used: dict[int, int] = {}
+        if resumed is not None:
+            self._require_own(resumed)
+            self._events = list(resumed.events)
+            self._used[resumed.run] = resumed.used
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -63,7 +93,75 @@ class Meter:
                 f"{len(events)} more accesses would overdraw the budget of this release.",
                 "Nothing was answered; the method's plan is at fault, please report it.",
             )
+        sampling = any(isinstance(event, SampledGaussian) for event in events)
+        if sampling and self._on_sampling is not None:
+            self._on_sampling()
         self._events = after
+
+    def begin(self, event: SampledGaussian) -> int:
+        """Charge a whole training before its first step.
+
+        Returns:
+            Its place among the events.
+
+        Raises:
+            BudgetExceeded: If it does not fit.
+        """
+        self.charge([event])
+        run = len(self._events) - 1
+        self._used[run] = 0
+        return run
+
+    def resume(self, receipt: Receipt, event: SampledGaussian) -> int:
+        """Go on with a training that was charged here.
+
+        Returns:
+            Its place among the events.
+
+        Guarantee:
+            No step is answered twice: what `receipt` does not know to be used must be unused.
+
+        Raises:
+            BudgetError: If it was charged to another reservation, for other settings, or steps were
+                answered since.
+        """
+        self._require_own(receipt)
+        known = receipt.run in self._used and self._events[receipt.run] == event
+        if not known or self._used[receipt.run] > receipt.used:
+            raise BudgetError(
+                "this state cannot be resumed: its training was never charged here, has other "
+                "settings, or went on since.",
+                "Use the latest state, with the same settings; or begin anew, which is charged.",
+            )
+        self._used[receipt.run] = receipt.used
+        return receipt.run
+
+    def use(self, run: int, step: int) -> None:
+        """Note that a step of a training is about to be answered.
+
+        Raises:
+            BudgetExceeded: If it was answered before, or was never charged.
+        """
+        event = self._events[run]
+        if (
+            not isinstance(event, SampledGaussian)
+            or not self._used.get(run, event.steps) <= step < event.steps
+        ):
+            raise BudgetExceeded(
+                "a step of training would be answered twice.", "Please report this as a fault."
+            )
+        self._used[run] = step + 1
+
+    def receipt(self, run: int, used: int) -> Receipt:
+        """What was charged so far, for a state of a training."""
+        return Receipt(self.reservation, self.events, run, used)
+
+    def _require_own(self, receipt: Receipt) -> None:
+        if receipt.reservation != self.reservation:
+            raise BudgetError(
+                "this state belongs to another reservation of the ledger.",
+                "Begin anew; that is charged again.",
+            )
 
     @property
     def answered(self) -> bool:
@@ -192,6 +290,21 @@ class Curator:
         self._meter.answering()
         return [self._blur(e, query.sigma) for query, e in zip(queries, exact, strict=True)]
 
+    def overlap(self, query: Overlaps) -> Ints:
+        """Answer how private rows and some public ones overlap, row by row.
+
+        Guarantee and edge cases: as for `ask`.
+
+        Raises:
+            BudgetExceeded: If the query does not fit the budget; nothing was answered.
+        """
+        _require_drawable([query])
+        self._meter.charge([query.event(self._rows_per_unit)])
+        self._checkpoint("comparing rows")
+        exact = self._records.overlap(query)
+        self._meter.answering()
+        return self._blur(exact, query.sigma)
+
     def keys(self, query: Keys) -> tuple[tuple[Value, ...], Ints]:
         """Find the frequent values of an open category.
 
@@ -222,6 +335,80 @@ class Curator:
         found = noisy >= event.threshold
         return tuple(v for v, f in zip(values, found, strict=True) if f), noisy[found]
 
+    def train(
+        self,
+        network: nn.Module,
+        columns: Sequence[str],
+        descent: Descent,
+        *,
+        state: TrainingState | None = None,
+        keep: Callable[[TrainingState], None] | None = None,
+        keep_every: int = 0,
+    ) -> TrainingState:
+        """Fit a network to the rows by private gradient descent.
+
+        Args:
+            network: Maps codes, shape (rows, columns), to each row's own loss, shape (rows,); its
+                parameters are changed.
+            columns: The columns, in the order in which the network gets them; by the codes of
+                `recode`.
+            descent: Settings.
+            state: Where an earlier call on the same reservation was stopped; nothing is charged.
+            keep: Given states to go on from; see `tronie.measure.gradients.descend`.
+            keep_every: After how many steps, besides the end; 0 for the end only.
+
+        Returns:
+            The state after the last step.
+
+        Guarantee:
+            All steps are charged before a row is read, as one `SampledGaussian` event, and each is
+            answered at most once. A unit of several rows is charged as whole, though its rows are
+            sampled and clipped one by one (`Descent.for_rows`). The network sees private rows only
+            inside clipped, noisy sums. Progress names steps, never losses or parts that were
+            clipped: these are private.
+
+        Edge cases:
+            An empty table is answered like any other, by noise. The network is checked on random
+            public rows before anything is charged.
+
+        Raises:
+            InputError: If a loss depends on other rows, or a layer cannot be clipped.
+            BudgetError: If the state cannot be resumed.
+            BudgetExceeded: If training does not fit the budget; nothing was answered.
+
+        Source: Abadi et al. 2016, arXiv 1607.00133.
+        """
+        from tronie.measure.gradients import descend, require_row_losses
+
+        require_row_losses(network, [self._codings[column].size for column in columns])
+        event = descent.event(columns)
+        run = (
+            self._meter.begin(event) if state is None else self._meter.resume(state.receipt, event)
+        )
+        self._checkpoint("reading rows for training")
+        codes = self._records.codes(columns, self._codings)
+        self._meter.answering()
+
+        def signed(reached: TrainingState) -> TrainingState:
+            return replace(reached, receipt=self._meter.receipt(run, reached.next))
+
+        def watch(step: int) -> None:
+            self._checkpoint(f"training, step {step + 1} of {descent.steps}")
+            self._meter.use(run, step)
+
+        ended = descend(
+            network,
+            codes,
+            None,
+            descent.for_rows(self._rows_per_unit),
+            self._noise,
+            watch,
+            state=state,
+            keep=None if keep is None else lambda reached: keep(signed(reached)),
+            keep_every=keep_every,
+        )
+        return signed(ended)
+
     def _validate(self) -> None:
         """Find rows that do not fit the schema before the first answer, while nothing is spent."""
         if not self._meter.answered:
@@ -242,6 +429,6 @@ class Curator:
         return exact + noise.reshape(exact.shape)
 
 
-def _require_drawable(queries: Sequence[CountQuery | RawQuery]) -> None:
+def _require_drawable(queries: Sequence[CountQuery | RawQuery | Overlaps]) -> None:
     for query in queries:
         require_sigma(query.sigma)

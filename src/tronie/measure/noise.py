@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tronie.errors import BudgetError
-from tronie.measure.tables import REST_BITS, ExponentialTable, gaussian_table
+from tronie.measure.tables import REST_BITS, ExponentialTable, GaussianTable, gaussian_table
 from tronie.privacy.certificate import NoiseLabel
 
 Ints: TypeAlias = NDArray[np.int64]
@@ -134,11 +134,25 @@ def discrete_gaussian(sigma: float, size: int, noise: Noise) -> Ints:
         return np.zeros(size, np.int64)
     words = np.frombuffer(noise.bytes(8 * size), "<u8")
     magnitudes = np.searchsorted(table.high, words, side="right").astype(np.int64, copy=False)
+    settle_ties(table, words, magnitudes, noise)
+    signs = np.unpackbits(np.frombuffer(noise.bytes(-(-size // 8)), np.uint8), count=size)
+    return np.where(signs, -magnitudes, magnitudes)
+
+
+def settle_ties(
+    table: GaussianTable, words: NDArray[np.uint64], magnitudes: Ints, noise: Noise
+) -> None:
+    """Draw the other 128 bits of words that are equal to a threshold's first 64, and look again.
+
+    Args:
+        table: Thresholds.
+        words: First 64 bits of each draw.
+        magnitudes: Number of thresholds whose first 64 bits do not exceed the word; changed.
+        noise: Source of random bytes.
+    """
     for tie in np.flatnonzero(table.high[magnitudes - 1] == words):
         rest = int.from_bytes(noise.bytes(REST_BITS // 8), "little")
         magnitudes[tie] = table.resolve(int(words[tie]), rest)
-    signs = np.unpackbits(np.frombuffer(noise.bytes(-(-size // 8)), np.uint8), count=size)
-    return np.where(signs, -magnitudes, magnitudes)
 
 
 def gaussian_threshold(sigma: float, delta: float, rows_per_unit: int) -> int:

@@ -103,10 +103,20 @@ class Marginal:
         return counts[self.clique]
 
 
-def _misfits(references: Mapping[Clique, Ints], counts: Counts) -> Ints:
-    """L1 distance of each exact table from its public reference."""
-    distances = [np.abs(counts[c] - reference).sum() for c, reference in references.items()]
-    return np.array(distances, dtype=np.int64)
+MAX_SCALE = 2**20
+"""Largest scale of a query's public numbers; with fewer than 2^42 rows, sums fit in 64 bits."""
+
+MAX_REFERENCE = 2**61
+"""Most that the entries of a reference table may sum to."""
+
+
+def _misfits(references: Mapping[Clique, Ints], counts: Counts, scale: int = 1) -> Ints:
+    """L1 distance of each exact table from its public reference, in rows, rounded down."""
+    distances = [
+        np.abs(scale * counts[clique] - reference.astype(np.int64, copy=False)).sum()
+        for clique, reference in references.items()
+    ]
+    return np.array(distances, dtype=np.int64) // scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +126,31 @@ class Misfits:
     Args:
         references: Clique -> integer table that rests on released numbers only.
         sigma: Standard deviation of each score's noise, in rows.
+        scale: How many units of a reference make one row, from 1 to `MAX_SCALE`, so that references
+            can hold fractions of rows.
 
     Guarantee:
-        One row changes one cell of each table by one, so k rows change each L1 distance by at most
-        k (triangle inequality), and all m distances together by at most k * sqrt(m) in L2.
+        One row changes one cell of each table by one, which is `scale` units, so k rows change each
+        L1 distance by at most ``k * scale`` units (triangle inequality). Distances are divided by
+        the scale and rounded down: numbers that differ by at most the integer k do so after it as
+        well. So all m distances together move by at most k * sqrt(m) in L2.
 
     Edge cases:
-        References are integers; were they not, integer noise would not hide the fractions.
+        References are integers, and so are distances; were they not, integer noise would not hide
+        the fractions. References that 64 bits might not hold are refused.
     """
 
     references: Mapping[Clique, Ints]
     sigma: float
+    scale: int = 1
 
     def __post_init__(self) -> None:
         _require_integers(self.references)
+        if type(self.scale) is not int or not 1 <= self.scale <= MAX_SCALE:
+            raise TypeError("a scale is a whole number from 1 to MAX_SCALE")
+        sums = (np.abs(table).sum(dtype=np.float64) for table in self.references.values())
+        if max(sums) > MAX_REFERENCE:
+            raise TypeError("the entries of a reference sum to at most MAX_REFERENCE")
 
     @property
     def cliques(self) -> tuple[Clique, ...]:
@@ -147,7 +168,7 @@ class Misfits:
 
     def exact(self, counts: Counts) -> Ints:
         """The distances, shape (m,)."""
-        return _misfits(self.references, counts)
+        return _misfits(self.references, counts, self.scale)
 
 
 MAX_WEIGHT = 2**16
@@ -240,10 +261,6 @@ def _require_whole(
             number = numbers.get(clique)
             if type(number) is not int or not least <= number <= most:
                 raise TypeError(f"weights and offsets are whole numbers from {least} to {most}")
-
-
-MAX_SCALE = 2**20
-"""Most that the weights of one column's `Dependences` may sum to, so that 64 bits hold every score."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from tronie.tables.codec import encode
 from tronie.tables.counting import count_keys, count_marginals
 
 if TYPE_CHECKING:
+    from tronie.measure.comparisons import Overlaps
     from tronie.measure.discovery import RawQuery
     from tronie.tables.sources import Source
 
@@ -84,6 +85,31 @@ class Records:
             for total, query in zip(totals, queries, strict=True):
                 total += query.exact(batch.column(columns.index(query.column)))
         return totals
+
+    def codes(self, columns: Sequence[str], codings: Mapping[str, Coding]) -> Codes:
+        """All rows as codes, in one pass.
+
+        Returns:
+            Codes of the smallest type that holds them, shape (rows, columns).
+
+        Raises:
+            SchemaMismatch: If a row of any modelled column does not fit the schema.
+        """
+        coders = [(column, _coder(codings[column])) for column in columns]
+        kind = np.min_scalar_type(max(codings[column].size for column in columns))
+        parts = [
+            np.stack([coder(chunk[column]).astype(kind) for column, coder in coders], axis=1)
+            for _, chunk in self._chunks()
+        ]
+        return np.concatenate(parts) if parts else np.empty((0, len(coders)), kind)
+
+    def overlap(self, query: Overlaps) -> Ints:
+        """Exact answer of a query that goes through rows one by one, in one pass.
+
+        Raises:
+            SchemaMismatch: If a row does not fit the schema.
+        """
+        return query.exact(chunk for _, chunk in self._chunks())
 
     def _chunks(self) -> Iterator[tuple[int, dict[str, Codes]]]:
         """Number of rows and lattice indices of each chunk."""

@@ -14,6 +14,7 @@ from tronie.errors import BundleError
 from tronie.models.factor import Factor
 from tronie.models.gibbs import GibbsField
 from tronie.models.markov import Convergence, MarkovRandomField
+from tronie.models.nets.net_field import NetField
 from tronie.models.sampling import sample
 from tronie.models.systematic import Codes
 from tronie.schema.domain import Domain
@@ -64,12 +65,17 @@ class _Kind:
 TREE = "tree"
 """The kind of a model that holds its cliques' marginals exactly."""
 
-_NAMES: Mapping[type[Any], str] = {MarkovRandomField: TREE, GibbsField: "gibbs"}
+_NAMES: Mapping[type[Any], str] = {
+    MarkovRandomField: TREE,
+    GibbsField: "gibbs",
+    NetField: "net",
+}
 
 KINDS: Mapping[str, _Kind] = MappingProxyType(
     {
         TREE: _Kind(MarkovRandomField.from_arrays, sample),
         "gibbs": _Kind(GibbsField.from_arrays, GibbsField.sample),
+        "net": _Kind(NetField.from_arrays, NetField.sample),
     }
 )
 """Name -> kind of model."""

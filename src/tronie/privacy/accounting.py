@@ -2,7 +2,9 @@
 
 Gaussian events add up in squares of mu, exactly. Where exponential mechanisms are among them there
 are two valid totals: each choice is dominated by a Gaussian, so squares still add up; or the
-privacy loss distributions are composed numerically (`tronie.privacy.pld`). The smaller one is
+privacy loss distributions are composed numerically (`tronie.privacy.pld`). Events that sample units
+have a mu as well, but only that of the same event without sampling; Renyi divergences
+(`tronie.privacy.rdp`) and privacy loss distributions say what sampling saves. The smallest total is
 reported.
 """
 
@@ -15,7 +17,7 @@ from typing import Literal
 
 from tronie.errors import BudgetError
 from tronie.privacy.budget import SAMPLER_DELTA, Budget
-from tronie.privacy.events import Event, Exponential
+from tronie.privacy.events import Event, Exponential, SampledGaussian
 from tronie.privacy.gdp import (
     advantage,
     gdp_delta,
@@ -23,6 +25,7 @@ from tronie.privacy.gdp import (
     gdp_mu,
     tpr_at_fpr,
 )
+from tronie.privacy.rdp import Sampled, rdp_delta, rdp_epsilon
 
 __all__ = [
     "Spent",
@@ -34,13 +37,15 @@ __all__ = [
     "gdp_delta",
     "gdp_epsilon",
     "gdp_mu",
+    "samples",
     "spent",
+    "split",
     "total_delta",
     "total_mu",
     "tpr_at_fpr",
 ]
 
-Accountant = Literal["GDP", "PLD"]
+Accountant = Literal["GDP", "RDP", "PLD"]
 
 _TOLERANCE = 1e-9
 _BRACKET = 2.0**200
@@ -53,7 +58,8 @@ class Spent:
     Attributes:
         epsilon: At `delta`, rounded up; infinite where thresholds alone use up delta.
         delta: The delta at which epsilon is stated.
-        mu: GDP parameter that dominates all events (thresholds up to their delta).
+        mu: GDP parameter that dominates all events (thresholds up to their delta); loose where some
+            sample units.
         accountant: Which composition gave epsilon.
     """
 
@@ -72,7 +78,8 @@ def total_mu(events: Sequence[Event]) -> float:
         beforehand.
 
     Edge cases:
-        No events cost 0.
+        No events cost 0. A sampled event counts as if it did not sample, which is true but much
+        more than it costs.
 
     Source: Dong et al. 2022, corollary 2; adaptive: Smith and Thakurta 2022, arXiv 2210.17520.
     """
@@ -101,8 +108,9 @@ def epsilon_of(events: Sequence[Event], delta: float) -> float:
     Guarantee:
         Holds for adding or removing one unit. With Gaussian and threshold events alone it also
         holds when each is chosen from the answers before it, within a limit fixed beforehand. With
-        exponential mechanisms the number may come from PLD, which needs events whose noise was
-        fixed beforehand; which one is released or measured may still depend on earlier answers.
+        exponential mechanisms or sampled events the number may come from PLD, which needs events
+        whose noise was fixed beforehand; which one is released or measured may still depend on
+        earlier answers.
 
     Edge cases:
         No events give 0; a delta that thresholds use up gives infinity.
@@ -125,14 +133,16 @@ def spent(events: Sequence[Event], delta: float) -> Spent:
     mu, left = total_mu(events), _left(events, delta)
     if left <= 0.0 and events:
         return Spent(math.inf, delta, mu, "GDP")
-    epsilon = gdp_epsilon(mu, left)
-    if chosen := _exponential(events):
+    totals: list[tuple[float, Accountant]] = [(gdp_epsilon(mu, left), "GDP")]
+    plain, sampled = split(events)
+    if sampled:
+        totals.append((rdp_epsilon(total_mu(plain), sampled, left), "RDP"))
+    if (chosen := _exponential(events)) or sampled:
         from tronie.privacy.pld import pld_epsilon
 
-        tight = pld_epsilon(_gaussian_mu(events), chosen, left)
-        if tight < epsilon:
-            return Spent(tight, delta, mu, "PLD")
-    return Spent(epsilon, delta, mu, "GDP")
+        totals.append((pld_epsilon(_gaussian_mu(plain), chosen, left, sampled), "PLD"))
+    epsilon, accountant = min(totals, key=lambda total: total[0])
+    return Spent(epsilon, delta, mu, accountant)
 
 
 def delta_of(events: Sequence[Event], epsilon: float) -> float:
@@ -147,12 +157,22 @@ def delta_of(events: Sequence[Event], epsilon: float) -> float:
 
     Guarantee and edge cases: as for `epsilon_of`; never above 1.
     """
-    delta = gdp_delta(total_mu(events), epsilon)
-    if chosen := _exponential(events):
-        from tronie.privacy.pld import pld_delta
+    return deltas_of(events, [epsilon])[0]
 
-        delta = min(delta, pld_delta(_gaussian_mu(events), chosen, epsilon))
-    return min(1.0, delta + total_delta(events))
+
+def deltas_of(events: Sequence[Event], at: Sequence[float]) -> list[float]:
+    """`delta_of` at several epsilons, for hardly more than one of them."""
+    mu, (plain, sampled), chosen = total_mu(events), split(events), _exponential(events)
+    totals = [[gdp_delta(mu, epsilon) for epsilon in at]]
+    if sampled:
+        rest = total_mu(plain)
+        totals.append([rdp_delta(rest, sampled, epsilon) for epsilon in at])
+    if chosen or sampled:
+        from tronie.privacy.pld import pld_deltas
+
+        totals.append(pld_deltas(_gaussian_mu(plain), chosen, at, sampled))
+    fixed = total_delta(events)
+    return [min(1.0, min(deltas) + fixed) for deltas in zip(*totals, strict=True)]
 
 
 def fits(events: Sequence[Event], budget: Budget) -> bool:
@@ -160,14 +180,18 @@ def fits(events: Sequence[Event], budget: Budget) -> bool:
 
     Guarantee:
         True only if `epsilon_of(events, budget.delta) <= budget.epsilon`. Cheaper than that, since
-        PLD is asked only where GDP does not settle the matter.
+        RDP and PLD are asked only where GDP does not settle the matter.
     """
     left = _left(events, budget.delta)
     if left <= 0.0:
         return not events
     if gdp_epsilon(total_mu(events), left) <= budget.epsilon:
         return True
-    return bool(_exponential(events)) and epsilon_of(events, budget.delta) <= budget.epsilon
+    plain, sampled = split(events)
+    if sampled and rdp_epsilon(total_mu(plain), sampled, left) <= budget.epsilon:
+        return True
+    composed = sampled or _exponential(events)
+    return bool(composed) and epsilon_of(events, budget.delta) <= budget.epsilon
 
 
 def calibrate(events_at: Callable[[float], Sequence[Event]], budget: Budget) -> float:
@@ -220,6 +244,22 @@ def calibrate(events_at: Callable[[float], Sequence[Event]], budget: Budget) -> 
         middle = 0.5 * (low + high)
         low, high = (middle, high) if allowed(middle) else (low, middle)
     return low
+
+
+def samples(events: Sequence[Event]) -> bool:
+    """Whether some events sample units, so that no useful mu holds for all together."""
+    return bool(split(events)[1])
+
+
+def split(events: Sequence[Event]) -> tuple[list[Event], list[Sampled]]:
+    """Events that have a mu of their own, and rate, noise multiplier and steps of the others.
+
+    Edge cases:
+        A sampled event with a rate of 1 is a Gaussian one.
+    """
+    sampled = [e for e in events if isinstance(e, SampledGaussian) and e.rate < 1.0]
+    plain = [e for e in events if not (isinstance(e, SampledGaussian) and e.rate < 1.0)]
+    return plain, [(e.rate, e.noise_multiplier, e.steps) for e in sampled]
 
 
 def _left(events: Sequence[Event], delta: float) -> float:

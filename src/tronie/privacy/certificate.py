@@ -21,7 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tronie.errors import BudgetError, BudgetExceeded
 from tronie.files import atomic_write
-from tronie.privacy.accounting import Accountant, spent, total_mu
+from tronie.privacy.accounting import Accountant, samples, spent, total_mu
+from tronie.privacy.attack import best_attack
 from tronie.privacy.budget import Budget
 from tronie.privacy.certificate_json import refusal, require_certificate
 from tronie.privacy.events import Event, Threshold
@@ -44,7 +45,7 @@ NOT_COVERED = (
 """What no certificate of differential privacy can say."""
 
 # Composition by PLD is numerical: another machine's Fourier transform may differ a little.
-_TOLERANCE: dict[Accountant, float] = {"GDP": 1e-9, "PLD": 1e-5}
+_TOLERANCE: dict[Accountant, float] = {"GDP": 1e-9, "RDP": 1e-9, "PLD": 1e-5}
 
 
 class _Part(BaseModel):
@@ -57,8 +58,10 @@ class Claim(_Part):
     Attributes:
         epsilon: For adding or removing one unit, at `delta`.
         delta: Chance of a worse loss than epsilon.
-        mu: The release is mu-GDP; None where thresholds make that true only up to their delta.
-        accountant: The composition that was needed: Gaussian DP or privacy loss distributions.
+        mu: The release is mu-GDP; None where thresholds make that true only up to their delta, or
+            where events sample units, so that only a useless mu is true.
+        accountant: The composition that was needed: Gaussian DP, Renyi DP or privacy loss
+            distributions.
     """
 
     epsilon: float = Field(gt=0, allow_inf_nan=False)
@@ -87,7 +90,8 @@ class Verification:
         ok: Whether there are no problems.
         epsilon_claimed: Epsilon as the certificate states it.
         epsilon_recomputed: Epsilon of its events alone, at the same delta.
-        mu_recomputed: GDP parameter of its events alone, up to thresholds' delta.
+        mu_recomputed: GDP parameter of its events alone, up to thresholds' delta; without what
+            sampling saves.
         problems: What is wrong, in sentences.
     """
 
@@ -251,7 +255,7 @@ class Certificate(_Part):
             f"Certificate of differential privacy for {self.dataset!r}, method {self.method}",
             f"  hidden      the presence of {_unit(self.unit)}",
             f"  guarantee   epsilon {claim.epsilon:g}, delta {claim.delta:g} ({claim.accountant})",
-            *_attack(claim.mu),
+            *_attack(claim.mu, self.events),
             f"  noise       {self.noise}",
             f"  events      {len(self.events)} accesses to private rows",
             "Declared public, not paid for:",
@@ -292,7 +296,7 @@ def _claim(budget: Budget, events: Sequence[Event]) -> Claim:
     return Claim(
         epsilon=max(budget.epsilon, found.epsilon),
         delta=budget.delta,
-        mu=None if _thresholds(events) else max(budget.mu, total_mu(events)),
+        mu=None if _thresholds(events) or samples(events) else max(budget.mu, total_mu(events)),
         accountant=found.accountant,
     )
 
@@ -325,10 +329,15 @@ def _unit(unit: PrivacyUnit) -> str:
     return "one row" if unit.max_rows == 1 else f"up to {unit.max_rows} rows of one person"
 
 
-def _attack(mu: float | None) -> list[str]:
-    if mu is None:
+def _attack(mu: float | None, events: Sequence[Event]) -> list[str]:
+    if mu is None and not samples(events):
         return []
+    if mu is None:
+        found = best_attack(events)
+        name, tpr, gain = "attacks     at best", found.tpr, found.advantage
+    else:
+        name, tpr, gain = f"mu          {mu:.4g}", tpr_at_fpr(mu, 0.01), advantage(mu)
     return [
-        f"  mu          {mu:.4g}: no test finds more than {tpr_at_fpr(mu, 0.01):.1%} of the units",
-        f"              in the table at 1% false alarms (advantage at most {advantage(mu):.1%})",
+        f"  {name}: no test finds more than {tpr:.1%} of the units",
+        f"              in the table at 1% false alarms (advantage at most {gain:.1%})",
     ]

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from tronie.errors import BudgetError, BudgetExceeded
-from tronie.privacy.accounting import Spent, epsilon_of, spent, total_delta, total_mu
+from tronie.privacy.accounting import Spent, epsilon_of, samples, spent, total_delta, total_mu
 from tronie.privacy.budget import DEFAULT_DELTA, SAMPLER_DELTA, Budget
 from tronie.privacy.events import Event
 from tronie.privacy.ledger_entries import Entry, State, Total, add_up, read_entry, write_events
@@ -74,6 +74,18 @@ class Reservation:
         with self._file.write() as rows:
             self._require(rows, "reserved", "touched")
             rows.set_state(self.id, "touched")
+
+    def mark_sampled(self) -> None:
+        """Note on disk, before units are sampled, that no mu is known until the release ends.
+
+        The same follows from ``reserve(..., sampled=True)``, which also holds the release to caps.
+
+        Raises:
+            BudgetError: If the reservation has ended.
+        """
+        with self._file.write() as rows:
+            self._require(rows, "reserved", "touched")
+            rows.set_mu(self.id, math.inf)
 
     def commit(self, events: Sequence[Event]) -> Spent:
         """Replace the reservation by what was really asked.
@@ -169,6 +181,7 @@ class Ledger:
         budget: Budget,
         *,
         events: Sequence[Event] = (),
+        sampled: bool = False,
         max_epsilon: float | None = None,
         note: str = "",
     ) -> Reservation:
@@ -179,6 +192,9 @@ class Ledger:
             budget: What the release may cost.
             events: Events that are known beforehand, among them all that have a threshold.
                 What they leave of the budget is reserved as well, for events without a delta.
+            sampled: Whether the release may sample units. No mu is known for it then until it has
+                ended; as long as it has not, its epsilon and its delta are added to the total of the
+                others.
             max_epsilon: Refuse if the data set's total, this release included, would exceed it; a
                 stored cap (`set_cap`) holds besides.
             note: Free text for the entry.
@@ -194,7 +210,7 @@ class Ledger:
             BundleError: If the file is not a ledger.
             OutputError: If the file cannot be written.
         """
-        planned = _plan(dataset, budget, events, note)
+        planned = _plan(dataset, budget, events, note, sampled=sampled)
         limits: list[tuple[float, float | None]] = []
         if max_epsilon is not None:
             limits.append((_require_cap(max_epsilon), None))
@@ -212,14 +228,16 @@ class Ledger:
 
         Args:
             dataset: Declared name of the data set.
-            delta: Where to state epsilon; by default the largest delta that a release claimed.
+            delta: Where to state epsilon; by default the largest delta that a release claimed, and
+                that of each release besides which may sample units and has not ended.
 
         Guarantee:
             The releases together are (epsilon, delta)-DP for adding or removing one unit. Epsilon
-            is the smaller of two totals: that of mu, composed in squares, which is valid also when
-            releases are chosen from earlier ones; and the sum of the claims, where their deltas sum
-            to at most delta. If budgets were chosen from earlier releases in such a way that the
-            data decides which of the two is smaller, delta counts twice.
+            is the smaller of two totals: that of mu, composed in squares, or of Renyi divergences
+            where units were sampled, which are valid also when releases are chosen from earlier
+            ones; and the sum of the claims, where their deltas sum to at most delta. If budgets
+            were chosen from earlier releases in such a way that the data decides which of the two
+            is smaller, delta counts twice.
 
         Edge cases:
             An unknown data set has spent 0. A reservation that never ended counts in full.
@@ -228,7 +246,8 @@ class Ledger:
             BudgetError: If delta is not a probability.
             BundleError: If the file is not a ledger.
 
-        Source: Smith and Thakurta 2022, arXiv 2210.17520; Rogers et al. 2016, arXiv 1605.08294.
+        Source: Smith and Thakurta 2022, arXiv 2210.17520; Renyi: Feldman and Zrnic 2021,
+            arXiv 2008.11193; Rogers et al. 2016, arXiv 1605.08294.
         """
         with self._file.read() as rows:
             held = [read_entry(row) for row in rows.entries(dataset)]
@@ -267,7 +286,9 @@ class Ledger:
             rows.set_cap(dataset, max_epsilon, delta)
 
 
-def _plan(dataset: str, budget: Budget, events: Sequence[Event], note: str) -> Entry:
+def _plan(
+    dataset: str, budget: Budget, events: Sequence[Event], note: str, *, sampled: bool
+) -> Entry:
     """The entry of a release that has not read a row yet."""
     _require_name(dataset)
     if epsilon_of(events, budget.delta) > budget.epsilon * _ROUNDING:
@@ -278,6 +299,7 @@ def _plan(dataset: str, budget: Budget, events: Sequence[Event], note: str) -> E
         )
     thresholds = math.fsum(event.delta for event in events)
     left = Budget(budget.epsilon, budget.delta - thresholds)
+    known = not sampled and not samples(events)
     return Entry(
         id=0,
         dataset=dataset,
@@ -285,7 +307,7 @@ def _plan(dataset: str, budget: Budget, events: Sequence[Event], note: str) -> E
         state="reserved",
         epsilon=budget.epsilon,
         delta=budget.delta,
-        mu=max(left.mu, total_mu(events)),
+        mu=max(left.mu, total_mu(events)) if known else math.inf,
         fixed_delta=thresholds + SAMPLER_DELTA,
         events=tuple(events),
         note=note,

@@ -10,9 +10,11 @@ from typing import Any, Literal, TypeAlias
 from pydantic import TypeAdapter, ValidationError
 
 from tronie.errors import BudgetError, BundleError
+from tronie.privacy.accounting import samples, split, total_mu
 from tronie.privacy.budget import DEFAULT_DELTA
 from tronie.privacy.events import Event
 from tronie.privacy.gdp import gdp_epsilon
+from tronie.privacy.rdp import Sampled, rdp_epsilon
 
 State: TypeAlias = Literal["reserved", "touched", "committed", "cancelled"]
 
@@ -31,7 +33,8 @@ class Entry:
             (ended well) or `cancelled` (gave up before any answer; costs nothing).
         epsilon: What the release claims, at its own `delta`.
         delta: The delta of that claim.
-        mu: GDP parameter that dominates the release, up to `fixed_delta`.
+        mu: GDP parameter that dominates the release, up to `fixed_delta`; infinite as long as a
+            release that may sample units has not ended.
         fixed_delta: Delta that is spent whatever epsilon is: thresholds' and samplers'.
         events: What was asked; before the commit, what was announced.
         note: Free text.
@@ -49,10 +52,11 @@ class Entry:
     note: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON; an infinite epsilon becomes None."""
+        """Plain data, ready for JSON; an infinite epsilon or mu becomes None."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         events = _EVENTS.dump_python(self.events, mode="json")
-        return {**values, "epsilon": _finite(self.epsilon), "events": events}
+        bounds = {"epsilon": _finite(self.epsilon), "mu": _finite(self.mu)}
+        return {**values, **bounds, "events": events}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +67,12 @@ class Total:
         dataset: Declared name of the data set.
         epsilon: At `delta`, rounded up; infinite where no total is valid at that delta.
         delta: The delta at which epsilon is stated.
-        mu: GDP parameter of all releases together, up to thresholds' and samplers' delta.
+        mu: GDP parameter of all releases together, up to thresholds' and samplers' delta; without
+            what sampling units saves, and infinite while a release that may do so has not ended.
         releases: Number of releases that count; cancelled ones do not.
         unfinished: How many of them were never committed, and count in full.
-        composition: `GDP` (squares of mu add up) or `basic` (epsilons and deltas add up).
+        composition: `GDP` (squares of mu add up), `RDP` (Renyi divergences add up, where releases
+            sample units) or `basic` (epsilons and deltas add up).
         max_epsilon: The data set's stored cap; None when it has none.
     """
 
@@ -76,13 +82,13 @@ class Total:
     mu: float
     releases: int
     unfinished: int
-    composition: Literal["GDP", "basic"]
+    composition: Literal["GDP", "RDP", "basic"]
     max_epsilon: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON; an infinite epsilon becomes None."""
+        """Plain data, ready for JSON; an infinite epsilon or mu becomes None."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {**values, "epsilon": _finite(self.epsilon)}
+        return {**values, "epsilon": _finite(self.epsilon), "mu": _finite(self.mu)}
 
 
 def add_up(
@@ -102,30 +108,52 @@ def add_up(
     Guarantee, edge cases and source: as for `tronie.privacy.ledger.Ledger.spent`.
     """
     counted = [entry for entry in entries if entry.state != "cancelled"]
+    points = [entry for entry in counted if entry.mu == math.inf]
+    known = [entry for entry in counted if entry.mu < math.inf]
+    apart = math.fsum(entry.delta for entry in points)
     if delta is None:
-        delta = max((entry.delta for entry in counted), default=DEFAULT_DELTA)
-    mu = math.sqrt(math.fsum(entry.mu**2 for entry in counted))
-    squares = _squares(mu, delta, math.fsum(entry.fixed_delta for entry in counted))
+        delta = max((entry.delta for entry in known), default=0.0) + apart or DEFAULT_DELTA
+    composed, composition = _composed(known, delta, apart)
+    composed += math.fsum(entry.epsilon for entry in points)
     deltas = math.fsum(entry.delta for entry in counted)
     sums = math.fsum(entry.epsilon for entry in counted) if deltas <= delta else math.inf
     return Total(
         dataset=dataset,
-        epsilon=min(squares, sums),
+        epsilon=min(composed, sums),
         delta=delta,
-        mu=mu,
+        mu=math.sqrt(math.fsum(entry.mu**2 for entry in counted)),
         releases=len(counted),
         unfinished=sum(entry.state != "committed" for entry in counted),
-        composition="GDP" if squares <= sums else "basic",
+        composition=composition if composed <= sums else "basic",
         max_epsilon=cap,
     )
 
 
-def _squares(mu: float, delta: float, fixed: float) -> float:
+def _composed(
+    entries: Sequence[Entry], delta: float, apart: float
+) -> tuple[float, Literal["GDP", "RDP"]]:
+    """Epsilon of releases whose divergences are known, at what others leave of delta."""
     if not 0.0 < delta < 1.0:
         raise BudgetError(f"delta is {delta}.", "Give a number between 0 and 1.")
-    if mu == 0.0:
-        return 0.0
-    return gdp_epsilon(mu, delta - fixed) if fixed < delta else math.inf
+    if not any(entry.mu for entry in entries):
+        return 0.0, "GDP"
+    left = delta - apart - math.fsum(entry.fixed_delta for entry in entries)
+    if left <= 0.0:
+        return math.inf, "GDP"
+    squares = gdp_epsilon(math.sqrt(math.fsum(entry.mu**2 for entry in entries)), left)
+    sampled: list[Sampled] = []
+    plain: list[float] = []
+    for entry in entries:
+        if samples(entry.events):
+            rest, found = split(entry.events)
+            plain.append(total_mu(rest))
+            sampled += found
+        else:
+            plain.append(entry.mu)
+    if not sampled:
+        return squares, "GDP"
+    renyi = rdp_epsilon(math.sqrt(math.fsum(mu**2 for mu in plain)), sampled, left)
+    return (squares, "GDP") if squares <= renyi else (renyi, "RDP")
 
 
 def read_entry(row: Mapping[str, Any]) -> Entry:

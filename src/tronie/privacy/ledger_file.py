@@ -84,6 +84,10 @@ class Rows:
         """Change the state of a release."""
         self._connection.execute("UPDATE release SET state = ? WHERE id = ?", (state, number))
 
+    def set_mu(self, number: int, mu: float) -> None:
+        """Change the mu that a release counts with until it is committed."""
+        self._connection.execute("UPDATE release SET mu = ? WHERE id = ?", (mu, number))
+
     def set_cost(self, number: int, values: Mapping[str, object]) -> None:
         """Replace what a release costs, and commit it."""
         query = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from tronie.errors import InputError, SchemaError
 from tronie.measure.curator import Curator, Meter
@@ -14,9 +14,10 @@ from tronie.measure.records import Records
 from tronie.models.uncertainty import Measurements
 from tronie.privacy.budget import DEFAULT_DELTA, Budget
 from tronie.privacy.certificate import Certificate
-from tronie.privacy.ledger import Ledger, Reservation
+from tronie.privacy.ledger import Ledger
 from tronie.release.drafting import draft
 from tronie.release.model import Model, is_dropped
+from tronie.release.settling import settle
 from tronie.schema.columns import Identifier, Text
 from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 WorkloadLike: TypeAlias = Workload | str | Path | Mapping[Clique, float]
 """What a workload may be given as."""
+
+CuratorKind = TypeVar("CuratorKind", bound=Curator)
 
 MODEL_SUFFIX = ".tronie"
 """How the names of models' files end."""
@@ -157,15 +160,32 @@ def fit(
         note=plan.method,
     )
     meter = Meter(budget, on_first_answer=reservation.mark_touched)
-    curator = Curator(
-        Records(rows, facts),
-        meter,
-        rows_per_unit=facts.unit.max_rows,
-        noise=noise,
-        checkpoint=watch,
-    )
-    fitted = _settle(reservation, meter, lambda: chosen.fit(curator, facts, plan))
+    curator = appoint(Curator, Records(rows, facts), meter, facts, noise=noise, watch=watch)
+    fitted = settle(reservation, meter, lambda: chosen.fit(curator, facts, plan))
     return _model(rows, fitted, plan, meter, noise)
+
+
+def appoint(
+    kind: Callable[..., CuratorKind],
+    records: Records,
+    meter: Meter,
+    schema: Schema,
+    *,
+    noise: Noise | None = None,
+    watch: Watch = _unwatched,
+) -> CuratorKind:
+    """The curator of a release: who alone holds the rows.
+
+    Args:
+        kind: `Curator`; audits appoint others that also keep score.
+        records: The private rows.
+        meter: Where each access is charged.
+        schema: Public facts.
+        noise: Source of randomness.
+        watch: Follows the run.
+    """
+    unit = schema.unit.max_rows
+    return kind(records, meter, rows_per_unit=unit, noise=noise, checkpoint=watch)
 
 
 def _method(name: str, schema: Schema) -> tuple[Synthesizer, str]:
@@ -242,20 +262,6 @@ def _public_facts(
         )
     check_types(facts, rows.schema)
     return facts
-
-
-def _settle(reservation: Reservation, meter: Meter, run: Callable[[], Fitted]) -> Fitted:
-    """Run a method; then write down what it spent, or give back what it never touched."""
-    try:
-        fitted = run()
-    except BaseException:
-        if reservation.state == "touched":
-            reservation.commit(meter.events)
-        else:
-            reservation.cancel()
-        raise
-    reservation.commit(meter.events)
-    return fitted
 
 
 def _model(rows: Source, fitted: Fitted, plan: Plan, meter: Meter, noise: Noise) -> Model:

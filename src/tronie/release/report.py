@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tronie.privacy.accounting import samples
+from tronie.privacy.attack import BestAttack, best_attack
+from tronie.privacy.certificate import Certificate
 from tronie.privacy.gdp import advantage, tpr_at_fpr
 from tronie.release.model import Model
 
@@ -81,12 +84,11 @@ def _claim(model: Model) -> list[Line]:
             f"{np.exp(claim.epsilon):.3g}, except with a chance of {claim.delta:g}.",
         ),
     ]
-    if claim.mu is not None:
+    if (attack := _attack(model.certificate)) is not None:
         facts.append(
             Line(
                 "best attack",
-                f"{tpr_at_fpr(claim.mu, 0.01):.1%} at 1% false alarms "
-                f"(advantage {advantage(claim.mu):.1%})",
+                f"{attack.tpr:.1%} at 1% false alarms (advantage {attack.advantage:.1%})",
                 "No test of whether somebody is in the table can find a larger part of those who "
                 "are, if it may be wrong about one in a hundred of those who are not.",
             )
@@ -95,6 +97,14 @@ def _claim(model: Model) -> list[Line]:
         Line("noise", model.certificate.noise, "Anything but the operating system's is for tests.")
     )
     return facts
+
+
+def _attack(certificate: Certificate) -> BestAttack | None:
+    """The best attack on the claim, or on the accesses where no mu is claimed for sampling them."""
+    mu = certificate.claim.mu
+    if mu is not None:
+        return BestAttack(0.01, tpr_at_fpr(mu, 0.01), advantage(mu))
+    return best_attack(certificate.events) if samples(certificate.events) else None
 
 
 def _worth(model: Model) -> list[Line]:

@@ -1,0 +1,1 @@
+"""Attacks on what was released: is the guarantee kept in practice?"""

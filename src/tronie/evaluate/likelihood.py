@@ -1,0 +1,151 @@
+"""How well a fitted model predicts real rows. INTERNAL: it reads real rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tronie.errors import InputError
+from tronie.evaluate.tables import Coded, Tables
+from tronie.models.likelihood import code_log_likelihoods, log_or_minus_infinity
+from tronie.models.markov import MarkovRandomField
+from tronie.release.model import Model
+from tronie.schema.grid import Coding, Floats, Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """Mean negative log-likelihood of real rows, in nats; less is better.
+
+    Attributes:
+        row: Of a whole row, its values being points of the schema's lattices.
+        holdout_row: Of a holdout row; None without a holdout.
+        columns: Column -> its share of `row`: that of its value given those of the columns that the model
+            draws before it. The shares add up to `row`.
+        perplexity: Class of token -> perplexity, for language models.
+        impossible: Share of the real rows that the model gives probability 0; they are left out of the
+            means.
+    """
+
+    row: float
+    holdout_row: float | None
+    columns: Mapping[str, float]
+    perplexity: Mapping[str, float] = field(default_factory=dict[str, float])
+    impossible: float = 0.0
+
+
+def likelihood(tables: Tables, model: Model) -> Likelihood:
+    """Negative log-likelihood of the real rows under a model.
+
+    It is exact: a row's probability is the product, along the model's junction tree, of each code's
+    probability given the codes that it depends on, times that of the lattice point within each code. Only
+    comparisons between columns that hold within codes are not accounted for. Models with different codes
+    can be compared, as the points are the schema's.
+
+    Args:
+        tables: The tables; the synthetic ones are not looked at.
+        model: A fitted model of the same columns whose joint distribution is a junction tree.
+
+    Raises:
+        InputError: If the model has other columns, or its distribution is known by samples only.
+    """
+    found = log_likelihoods(tables, model, tables.real)
+    held = None if tables.holdout is None else log_likelihoods(tables, model, tables.holdout)
+    total = _total(found)
+    possible = np.isfinite(total)
+    columns = {name: -_mean(values[possible]) for name, values in found.items()}
+    row = sum(columns.values()) if possible.any() else float("inf")
+    holdout = None
+    if held is not None:
+        sums = _total(held)
+        holdout = -_mean(sums[np.isfinite(sums)]) if np.isfinite(sums).any() else float("inf")
+    impossible = 1.0 - float(possible.mean()) if len(possible) else 0.0
+    return Likelihood(row, holdout, columns, impossible=impossible)
+
+
+def log_likelihoods(tables: Tables, model: Model, rows: Coded) -> dict[str, Floats]:
+    """Log probability of each value of some rows, given the columns that the model draws before it.
+
+    Args:
+        tables: What the columns are.
+        model: As for `likelihood`.
+        rows: Rows of one of the tables.
+
+    Returns:
+        Column -> shape (rows,), in the order in which the model draws them; minus infinity where the
+        model rules the value out. Their sum is the log probability of the row.
+
+    Raises:
+        InputError: As for `likelihood`.
+    """
+    if not isinstance(model.field, MarkovRandomField):
+        raise InputError(
+            "the model's distribution is known by samples only: rows have no exact likelihood.",
+            "Leave the likelihood out, or fit with another method.",
+        )
+    differ = [n for n in model.codings if tables.columns.get(n) != model.schema.lattices[n]]
+    if differ:
+        raise InputError(
+            f"the model's column {differ[0]!r} is not that of the compared tables.",
+            "Compare tables by the model's own schema.",
+        )
+    codes = {name: coding.code_of(rows.points[name]) for name, coding in model.codings.items()}
+    found = code_log_likelihoods(model.field, codes)
+    return {
+        name: values + within_code(model.codings[name], rows.points[name], codes[name])
+        for name, values in found.items()
+    }
+
+
+def within_code(coding: Coding, points: Ints, codes: Ints) -> Floats:
+    """Log probability of each lattice point given its code, shape (rows,).
+
+    Cells of a code are drawn in proportion to their released weights, or evenly by their points where all
+    weights are 0; points of a cell are equally likely.
+
+    Args:
+        coding: The column's codes.
+        points: Lattice indices, shape (rows,).
+        codes: Their codes, shape (rows,).
+    """
+    grid = coding.grid
+    mass = np.bincount(coding.groups, coding.weights)
+    weights = np.where(mass[coding.groups] > 0, coding.weights, grid.widths)
+    shares = weights / np.bincount(coding.groups, weights)[coding.groups]
+    inside = log_or_minus_infinity(shares / grid.widths)
+    cells = grid.cell_of(points)
+    return np.where(coding.groups[cells] == codes, inside[cells], -np.inf)
+
+
+def perplexity(log_probabilities: Floats, classes: Sequence[str]) -> dict[str, float]:
+    """Perplexity of a language model's tokens by their class: the exponential of their mean loss.
+
+    Args:
+        log_probabilities: Natural log of the probability of each token given those before it, shape
+            (tokens,).
+        classes: Class of each token, such as "value", "key" or "other".
+
+    Raises:
+        InputError: If there are not as many classes as tokens.
+
+    >>> perplexity(np.log([0.5, 0.125, 1.0]), ["value", "value", "key"])
+    {'key': 1.0, 'value': 4.0}
+    """
+    if len(log_probabilities) != len(classes):
+        raise InputError(
+            f"{len(log_probabilities)} tokens have {len(classes)} classes.",
+            "Give one class per token.",
+        )
+    names, places = np.unique(np.array(classes, str), return_inverse=True)
+    losses = np.bincount(places, -log_probabilities) / np.bincount(places)
+    return {str(name): float(np.exp(loss)) for name, loss in zip(names, losses, strict=True)}
+
+
+def _total(found: Mapping[str, Floats]) -> Floats:
+    return np.sum(list(found.values()), axis=0)
+
+
+def _mean(values: Floats) -> float:
+    return float(values.mean()) if len(values) else 0.0

@@ -1,0 +1,1 @@
+"""Dropping risky synthetic rows, and saying what that does to the guarantee."""

@@ -1,0 +1,332 @@
+"""Private gradient descent: random batches, clipped sums, noise, and an optimiser.
+
+Sources: Abadi et al. 2016, arXiv 1607.00133 (DP-SGD); Kingma and Ba 2015, arXiv 1412.6980 (Adam);
+Loshchilov and Hutter 2019, arXiv 1711.05101 (AdamW).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tronie.errors import InputError
+from tronie.measure.clipping import ClippedGradients
+from tronie.measure.descent import Descent, default_descent
+from tronie.measure.lattice import Floats, Lattice, coins
+from tronie.measure.noise import Noise
+from tronie.measure.training_state import Receipt, TrainingState
+
+__all__ = ["Descent", "default_descent", "descend", "require_row_losses"]
+
+Codes: TypeAlias = NDArray[np.integer[Any]]
+Ints: TypeAlias = NDArray[np.int64]
+
+BETAS = (0.9, 0.999)
+"""Decay of Adam's two moving means."""
+
+EPSILON = 1e-8
+"""What Adam adds to its denominator."""
+
+SMALL = 2_000_000
+"""Networks of fewer parameters are faster with one thread."""
+
+CHECK_SEED = 0
+"""Seed of the random rows that a network is checked with; they are public."""
+
+_TOLERANCE = 1e-3
+
+_NOTHING = Receipt("", (), 0, 0)
+
+
+def descend(
+    network: nn.Module,
+    codes: Codes,
+    units: Codes | None,
+    descent: Descent,
+    noise: Noise,
+    watch: Callable[[int], None],
+    *,
+    state: TrainingState | None = None,
+    keep: Callable[[TrainingState], None] | None = None,
+    keep_every: int = 0,
+) -> TrainingState:
+    """Fit a network to private rows; the caller has charged for it.
+
+    Args:
+        network: Gives each row a loss of its own; its parameters are changed.
+        codes: The private rows, shape (rows, columns).
+        units: Whose each row is, as any whole numbers, shape (rows,); each row its own if None.
+        descent: Settings.
+        noise: Source of the coins that sample units and of the noise.
+        watch: Told the number of each step before it begins; may raise to stop the run.
+        state: Where to go on; the weights of the network are overwritten with it.
+        keep: Given the state at the end, when the run is stopped, and every `keep_every` steps.
+        keep_every: Number of steps; 0 for never.
+
+    Returns:
+        The state after the last step; its receipt is empty.
+
+    Guarantee:
+        Every step tosses a coin for each unit, adds up the sampled units' clipped gradients in
+        double precision, physical batch by physical batch, rounds the sum to a lattice, and adds
+        discrete Gaussian noise to every parameter; then the optimiser uses nothing else. An empty
+        sample is a sum of zeros, with noise. So the run costs `descent.event`; see
+        `tronie.measure.lattice.Lattice.of` and `tronie.measure.clipping.ClippedGradients.sum`.
+
+    Edge cases:
+        A table without rows gives noise alone. A state that is kept between stops claims the steps
+        up to the next one: if the run dies, they are given up rather than done twice. A unit of
+        more rows than a physical batch makes a larger one.
+
+    Raises:
+        InputError: If a layer cannot be clipped, or the state does not fit the network.
+    """
+    core = ClippedGradients(network)
+    lattice = Lattice.of(core.size, descent.max_grad_norm, descent.noise_multiplier)
+    rows = _Units.of(codes, units)
+    optimiser = _Optimiser(core, descent, state)
+    begun = 0 if state is None else state.next
+    with _threads(core.size):
+        try:
+            for step in range(begun, descent.steps):
+                watch(step)
+                begun = step + 1
+                sampled = np.flatnonzero(coins(descent.rate, rows.count, noise))
+                noisy = lattice.blur(_clipped_sum(core, rows, sampled, descent), noise)
+                optimiser.step(noisy, step)
+                if keep and keep_every and begun % keep_every == 0 and begun < descent.steps:
+                    keep(optimiser.state(min(begun + keep_every, descent.steps)))
+        finally:
+            ended = optimiser.state(begun)
+            if keep:
+                keep(ended)
+    return ended
+
+
+def require_row_losses(network: nn.Module, sizes: Sequence[int]) -> None:
+    """Refuse a network whose loss of a row depends on other rows, with random public rows.
+
+    Args:
+        network: Gives each row a loss of its own.
+        sizes: Number of codes of each column.
+
+    Guarantee:
+        None: this finds mistakes, not malice. Losses of rows are compared with those of the same
+        rows alone and in another order; clipped sums of gradients with those of rows alone.
+
+    Raises:
+        InputError: If losses or gradients of a row change with other rows, are random or not
+            finite, or a layer cannot be clipped.
+    """
+    core = ClippedGradients(network)
+    rows = 7 if len(sizes) != 7 else 6  # no axis of columns can be taken for one of rows
+    drawn = np.random.default_rng(CHECK_SEED).random((rows, len(sizes))) * np.asarray(sizes)
+    codes = _tensor(drawn.astype(np.int64)).to(core.parameters[0].device)
+    with _threads(core.size):
+        together = _losses(network, codes)
+        backwards = _losses(network, codes.flip(0)).flip(0)
+        alone = torch.cat([_losses(network, codes[row : row + 1]) for row in range(rows)])
+        if not bool(torch.isfinite(together).all()):
+            raise InputError("the losses of some rows are not finite.", "Check the network.")
+        for other in (backwards, alone):
+            if not torch.allclose(together, other, rtol=_TOLERANCE, atol=_TOLERANCE):
+                raise InputError(
+                    "the loss of a row depends on the other rows of its batch, or is random.",
+                    "Return the sum or mean over the row's own parts, and draw nothing at random.",
+                )
+        max_norm, expected = _clipped_alone(core, codes)
+        found = core.sum(codes, max_norm)
+        if not _length(found - expected) <= _TOLERANCE * (_length(expected) + _TOLERANCE):
+            raise InputError(
+                "the gradient of a row depends on the other rows of its batch, or a parameter is "
+                "used outside of the layer that owns it.",
+                "Let rows meet nowhere, and use parameters in their own layer only.",
+            )
+
+
+def _losses(network: nn.Module, codes: Tensor) -> Tensor:
+    with torch.no_grad():
+        losses = network(codes)
+    if losses.shape != (len(codes),):
+        raise InputError(
+            f"the network gives losses of shape {tuple(losses.shape)} for {len(codes)} rows.",
+            "Return one loss per row, not their mean.",
+        )
+    return losses
+
+
+def _clipped_alone(core: ClippedGradients, codes: Tensor) -> tuple[float, Tensor]:
+    """Median norm of the rows' gradients, and their sum clipped to it, row by row."""
+    units: list[Tensor] = []
+    for row in range(len(codes)):
+        loss = core.network(codes[row : row + 1]).sum()
+        parts = cast(
+            "Sequence[Tensor | None]",
+            torch.autograd.grad(loss, core.parameters, allow_unused=True),
+        )
+        flat = [
+            torch.zeros_like(parameter).reshape(-1) if part is None else part.reshape(-1)
+            for parameter, part in zip(core.parameters, parts, strict=True)
+        ]
+        units.append(torch.cat(flat))
+    lengths = [_length(unit) for unit in units]
+    most = max(sorted(lengths)[len(lengths) // 2], 1e-12)
+    scaled = [
+        unit * (most / max(length, most)) for unit, length in zip(units, lengths, strict=True)
+    ]
+    return most, torch.stack(scaled).sum(0)
+
+
+def _length(vector: Tensor) -> float:
+    return float(vector.square().sum().sqrt())
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    return cast("Any", torch).from_numpy(array)
+
+
+def _clipped_sum(core: ClippedGradients, rows: _Units, sampled: Ints, descent: Descent) -> Floats:
+    """Sum of the sampled units' clipped gradients, shape (parameters,)."""
+    total = np.zeros(core.size)
+    device = core.parameters[0].device
+    for codes, mask in rows.batches(sampled, descent.physical_batch):
+        width = mask.shape[1]
+        present = None if width == 1 else _tensor(mask.reshape(-1)).to(device)
+        if present is not None:
+            present = present.to(core.parameters[0].dtype)
+        inputs = _tensor(codes).to(device)
+        part = core.sum(inputs, descent.max_grad_norm, width=width, mask=present)
+        total += part.cpu().numpy()
+    return total
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Units:
+    """Private rows, those of each unit together, small units first.
+
+    Attributes:
+        codes: Shape (rows, columns).
+        starts: First row of each unit, shape (units,).
+        counts: Rows of each unit, shape (units,).
+    """
+
+    codes: Codes
+    starts: Ints
+    counts: Ints
+
+    @classmethod
+    def of(cls, codes: Codes, units: Codes | None) -> _Units:
+        if units is None:
+            return cls(codes, np.arange(len(codes)), np.ones(len(codes), np.int64))
+        _, which, counts = np.unique(units, return_inverse=True, return_counts=True)
+        order = np.lexsort((which, counts[which]))
+        counts = np.sort(counts)
+        return cls(codes[order], np.cumsum(counts) - counts, counts)
+
+    @property
+    def count(self) -> int:
+        """Number of units."""
+        return len(self.counts)
+
+    def batches(self, sampled: Ints, most: int) -> Iterator[tuple[Ints, NDArray[np.bool_]]]:
+        """Codes of some units, in portions of about `most` rows, and which rows are there.
+
+        Yields:
+            Codes, shape (units * width, columns), and flags, shape (units, width).
+        """
+        start = 0
+        while start < len(sampled):
+            # Units are sorted by size, so that of the last one is the width.
+            ahead = self.counts[sampled[start : start + most]]
+            fits = ahead * np.arange(1, len(ahead) + 1) <= most
+            end = start + max(int(fits.sum()), 1)
+            chosen = sampled[start:end]
+            places = np.arange(int(self.counts[chosen[-1]]))
+            there = places < self.counts[chosen, None]
+            rows = np.where(there, self.starts[chosen, None] + places, self.starts[chosen, None])
+            yield self.codes[rows.reshape(-1)].astype(np.int64), there
+            start = end
+
+
+class _Optimiser:
+    """The weights as one vector, and how noisy gradients change them."""
+
+    def __init__(
+        self, core: ClippedGradients, descent: Descent, state: TrainingState | None
+    ) -> None:
+        self._core = core
+        self._descent = descent
+        if state is not None and state.weights.shape != (core.size,):
+            raise InputError("the state is of another network.", "Begin anew.")
+        weights = torch.cat([p.detach().reshape(-1) for p in core.parameters])
+        zeros = torch.zeros_like(weights)
+        if state is None:
+            self._weights, self._first, self._second = weights, zeros, zeros.clone()
+        else:
+            self._weights, self._first, self._second = (
+                _tensor(array.copy()).to(weights)
+                for array in (state.weights, state.first, state.second)
+            )
+        self._updates = 0 if state is None else state.updates
+        self._write()
+
+    def step(self, noisy: Floats, step: int) -> None:
+        """Change the weights by a noisy sum of gradients."""
+        gradient = _tensor(noisy / self._descent.divisor).to(self._weights)
+        rate = self._descent.learning_rate_at(step)
+        self._updates += 1
+        if self._descent.optimiser == "sgd":
+            gradient += self._descent.weight_decay * self._weights
+            self._first.mul_(self._descent.momentum).add_(gradient)
+            self._weights -= rate * self._first
+        else:
+            self._adam(gradient, rate)
+        self._write()
+
+    def state(self, begun: int) -> TrainingState:
+        """A copy of all that changes."""
+        weights, first, second = (
+            value.cpu().numpy().copy() for value in (self._weights, self._first, self._second)
+        )
+        return TrainingState(self._updates, begun, weights, first, second, _NOTHING)
+
+    def _adam(self, gradient: Tensor, rate: float) -> None:
+        decay = self._descent.weight_decay
+        if self._descent.optimiser == "adamw":
+            self._weights.mul_(1.0 - rate * decay)
+        else:
+            gradient += decay * self._weights
+        self._first.lerp_(gradient, 1.0 - BETAS[0])
+        self._second.lerp_(gradient.square(), 1.0 - BETAS[1])
+        scale = math.sqrt(1.0 - BETAS[1] ** self._updates)
+        denominator = self._second.sqrt().div_(scale).add_(EPSILON)
+        size = rate / (1.0 - BETAS[0] ** self._updates)
+        self._weights.addcdiv_(self._first, denominator, value=-size)
+
+    def _write(self) -> None:
+        """Copy the vector to the network's parameters."""
+        start = 0
+        with torch.no_grad():
+            for parameter in self._core.parameters:
+                part = self._weights[start : start + parameter.numel()]
+                parameter.copy_(part.view_as(parameter))
+                start += parameter.numel()
+
+
+@contextmanager
+def _threads(size: int) -> Generator[None]:
+    """Compute small networks with one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if size < SMALL else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,1 @@
+"""One result object, shown as HTML, JSON, Markdown or plain text."""

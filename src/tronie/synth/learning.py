@@ -1,0 +1,221 @@
+"""What every method does that trains a network on private rows.
+
+How likely a row is to be in a batch, the number of steps and the noise follow from the plan, before any row
+is read. A large table is sampled more thinly than that, which only costs less.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+
+from tronie.errors import InputError
+from tronie.measure.curator import Curator
+from tronie.measure.descent import Descent, default_descent
+from tronie.models.estimation import estimate
+from tronie.models.field import Field
+from tronie.models.markov import MarkovRandomField
+from tronie.models.nets.decoding import Parameters
+from tronie.models.nets.net_field import NetField, as_codes, drawing_order, drawing_steps
+from tronie.models.nets.raking import rake
+from tronie.models.nets.shape import Body, Shape
+from tronie.models.systematic import Codes
+from tronie.privacy.budget import Budget
+from tronie.schema.columns import OpenCategory
+from tronie.schema.domain import Clique
+from tronie.schema.grid import Floats, Ints
+from tronie.schema.schema import Schema
+from tronie.synth.plan import KEYS_DELTA, Plan
+from tronie.synth.prepare import Prepared
+from tronie.synth.settings import Effort
+
+TRAIN = "train"
+"""Name of the step that trains."""
+
+LARGEST_BATCH = 8192
+"""Rows of a batch, about, in a table so large that the rate would give more."""
+
+POPULATION = 2**15
+"""Rows that are drawn to know a model's marginals, at most."""
+
+LEAST_POPULATION = 2**13
+"""As many are drawn for a small table."""
+
+MANY = 10_000
+"""Rows from which on a larger network is worth its noise, and its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How much time to take.
+
+    Attributes:
+        epochs: How often each row is used, on average.
+        public: Steps on rows of another model, before.
+        orders: Steps on the model's own rows, after, to learn other orders of columns.
+    """
+
+    epochs: float
+    public: int
+    orders: int
+
+
+LEVELS: Mapping[Effort, Level] = MappingProxyType(
+    {"fast": Level(2.5, 300, 100), "normal": Level(5, 600, 200), "high": Level(10, 1200, 400)}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a network is, and how long it is trained.
+
+    Attributes:
+        width: Units of a token's vector.
+        depth: Layers.
+        pace: Part of the steps on public rows that are taken.
+    """
+
+    width: int
+    depth: int
+    pace: float
+
+    @classmethod
+    def of(cls, rows: float) -> Size:
+        """What suits a table of so many rows."""
+        return cls(64, 2, 1.0) if rows >= MANY else cls(32, 1, 0.3)
+
+
+def require_torch(method: str) -> None:
+    """Refuse, before anything is spent, to train without PyTorch.
+
+    Raises:
+        InputError: If it is not installed.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise InputError(
+            f"the method {method} trains a network, and PyTorch is not installed.",
+            "Install it with `pip install 'tronie[neural]'`, or choose glaze.",
+        )
+
+
+def settings_of(plan: Plan, schema: Schema, rows: float) -> Descent:
+    """Settings of the plan's step `train`.
+
+    Args:
+        plan: All its other steps together are one Gaussian of what is not the training's share.
+        schema: Public facts.
+        rows: Released number of rows; a large table is sampled more thinly.
+    """
+    named = any(isinstance(column, OpenCategory) for column in schema.columns.values())
+    delta = plan.budget.delta * (1 - KEYS_DELTA) if named else plan.budget.delta
+    descent = default_descent(
+        Budget(plan.budget.epsilon, delta),
+        mu=plan.mu * math.sqrt(1 - plan.share(TRAIN)),
+        epochs=LEVELS[plan.settings.effort].epochs,
+    )
+    return replace(descent, rate=min(descent.rate, LARGEST_BATCH / rows))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """A network before it saw a row, and all that is known beside it.
+
+    Attributes:
+        prepared: Released facts about single columns.
+        tree: The model of single columns, constraints included.
+        order: The columns, in the order of drawing.
+        shares: Column's number -> released shares of its codes.
+        shape: Sizes of the network.
+        parameters: Its parameters.
+        level: How much time to take.
+        pace: Part of the steps on public rows that are taken.
+    """
+
+    prepared: Prepared
+    tree: MarkovRandomField
+    order: Clique
+    shares: Mapping[int, Floats]
+    shape: Shape
+    parameters: Parameters
+    level: Level
+    pace: float
+
+    @classmethod
+    def of(
+        cls,
+        prepared: Prepared,
+        plan: Plan,
+        body: Body,
+        rng: np.random.Generator,
+        model: Field | None = None,
+    ) -> Start:
+        """A network whose columns are nearly independent, with released shares.
+
+        Args:
+            prepared: Released facts about single columns.
+            plan: How much time to take.
+            body: Kind of network.
+            rng: Source of randomness.
+            model: A better model of single columns than what was measured of each alone.
+        """
+        from tronie.models.nets.network import initial
+
+        tree = estimate(prepared.domain, prepared.oneways, prepared.total, zeros=prepared.zeros)
+        order = drawing_order(tree)
+        size = Size.of(prepared.total)
+        shape = Shape(body, tuple(tree.domain[c] for c in order), size.width, size.depth)
+        shares = {
+            number: (model or tree).marginal([column]).normalise().values
+            for number, column in enumerate(order)
+        }
+        parameters = initial(shape, shares, rng)
+        level = LEVELS[plan.settings.effort]
+        return cls(prepared, tree, order, shares, shape, parameters, level, size.pace)
+
+
+def train_publicly(
+    start: Start,
+    parameters: Parameters,
+    rows: Ints,
+    steps: int,
+    rng: np.random.Generator,
+) -> Parameters:
+    """Fit a network to rows of a model, in all orders of columns."""
+    from tronie.models.nets.training import Course, train_on_public
+
+    course = Course(max(round(steps * start.pace), 1))
+    return train_on_public(start.shape, parameters, rows, course, rng)
+
+
+def train_privately(
+    curator: Curator, schema: Schema, plan: Plan, start: Start, parameters: Parameters
+) -> Parameters:
+    """Fit a network to the private rows, for the plan's step `train`."""
+    from tronie.models.nets.network import ColumnNetwork
+
+    network = ColumnNetwork(start.shape, parameters)
+    descent = settings_of(plan, schema, start.prepared.total)
+    curator.train(network, start.order, descent)
+    return network.parameters_now()
+
+
+def finish(start: Start, parameters: Parameters, rng: np.random.Generator) -> NetField:
+    """A model whose single columns are as released, and that can begin with any columns."""
+    shape, tree, order = start.shape, start.tree, start.order
+    steps = drawing_steps(tree, order, {})
+    count = int(min(max(2 * tree.total, LEAST_POPULATION), POPULATION))
+    parameters, rows = rake(shape, parameters, steps, start.shares, count, rng)
+    if len(order) > 1:
+        parameters = train_publicly(start, parameters, rows, start.level.orders, rng)
+        parameters, rows = rake(shape, parameters, steps, start.shares, count, rng)
+    return NetField(tree, order, shape, parameters, as_codes(order, shape, rows))
+
+
+def in_order(codes: Mapping[str, Codes], order: Sequence[str]) -> Ints:
+    """Rows of codes, shape (rows, columns)."""
+    return np.stack([codes[column].astype(np.int64) for column in order], axis=1)
