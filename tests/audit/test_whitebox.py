@@ -143,6 +143,8 @@ def test_claims_beyond_gaussian_dp_are_judged_without_it() -> None:
     game = query_game("choice", ask, 3.0, DELTA, noise=InsecureNoise(1))
     audit = game.play(50)
     assert 0.0 < audit.lower == audit.details["lower_any_mechanism"] < 3.0
+    assert audit.details["claim"] == "any"
+    assert audit.power == game_power(3.0, DELTA, 50, claim="any")
 
 
 def test_a_pair_of_ones_own() -> None:

@@ -255,11 +255,16 @@ def fixed_bound(
         thresholds: At least one; chosen without a look at the scores.
         delta: The claim's delta.
 
+    Raises:
+        InputError: If there is no threshold, or a score is not a number.
+
     >>> fixed_bound([0.0] * 99, [1.0] * 99, [0.5], 1e-5).threshold
     0.5
     """
     _require(confidence, delta)
     tried = list(thresholds)
+    if not tried:
+        raise InputError("there is no threshold.", "Fix at least one beforehand.")
     each = 1.0 - (1.0 - confidence) / len(tried)
     allowed = slack if claim == "gaussian" else delta
 
@@ -439,9 +444,9 @@ def _strength(
 
 
 def _to_epsilon(strength: float, claim: Claim, delta: float) -> float:
-    if claim == "any":
-        return min(strength, LARGEST_EPSILON)
-    return gdp_epsilon(min(strength, LARGEST_MU), max(delta, 0.0)) if strength > 0.0 else 0.0
+    if claim == "gaussian" and strength > 0.0:
+        strength = gdp_epsilon(min(strength, LARGEST_MU), max(delta, 0.0))
+    return min(strength, LARGEST_EPSILON)
 
 
 def _best_threshold(

@@ -119,14 +119,10 @@ class Game:
         )
         scores = without.total(weights), included.total(weights)
         events = _Table(self).charged()
-        bound = split_bound(
-            *scores,
-            delta,
-            claim="gaussian" if total_mu(events) <= self.budget.mu else "any",
-            confidence=confidence,
-            slack=min(total_delta(events), delta),
-        )
-        power = game_power(epsilon, delta, min(without.runs, included.runs), confidence)
+        claim = "gaussian" if total_mu(events) <= self.budget.mu else "any"
+        slack = min(total_delta(events), delta)
+        bound = split_bound(*scores, delta, claim=claim, confidence=confidence, slack=slack)
+        power = game_power(epsilon, delta, min(without.runs, included.runs), confidence, claim)
         found = verdict(bound.epsilon, power, epsilon)
         errors = bound.errors
         return Audit(
@@ -143,7 +139,7 @@ class Game:
             finding=_finding(found, bound.epsilon, power, epsilon),
             details={
                 "neighbours": self.pair.name,
-                "threshold": bound.threshold,
+                "claim": claim,
                 "false_alarms": errors.false_alarms,
                 "without": errors.without,
                 "misses": errors.misses,

@@ -68,15 +68,15 @@ class Lattice:
             sigma, less the discrete Gaussian's factor, is the noise multiplier times this.
         """
         wanted = math.sqrt(size) * noise_multiplier * FINENESS
-        factor = LEAST_FACTOR
-        while 4 * factor**2 < wanted:
-            factor *= 2
-        if not (0.0 < wanted < math.inf and factor <= MOST_FACTOR):
+        if not 0.0 < wanted <= 4 * MOST_FACTOR**2:
             raise BudgetError(
                 f"a vector of {size} entries cannot be answered with noise of "
                 f"{noise_multiplier:.3g} clips.",
                 "Raise the budget of training, or take a smaller network.",
             )
+        factor = LEAST_FACTOR
+        while 4 * factor**2 < wanted:
+            factor *= 2
         sigma = 4.0 * factor**2
         reach = sigma / (1.0 + 0.125 / sigma**2) / noise_multiplier - math.sqrt(size)
         return cls(clip * (1.0 + SLACK) / reach * (1.0 + 2.0**-40), factor)
