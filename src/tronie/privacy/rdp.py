@@ -45,7 +45,7 @@ def rdp_epsilon(mu: float, sampled: Sequence[Sampled], delta: float) -> float:
         arXiv 2004.00010, proposition 12 (conversion).
 
     >>> round(rdp_epsilon(0.0, [(0.01, 1.0, 1000)], 1e-5), 2)
-    2.1
+    2.11
     """
     orders = np.array(ORDERS, np.float64)
     epsilons = (

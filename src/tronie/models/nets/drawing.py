@@ -175,7 +175,8 @@ class _Block:
         likely: Floats = np.exp(weights - weights.max())
         upto = np.cumsum(likely)
         aims = (np.arange(self._rows) + self._rng.random()) / self._rows * upto[-1]
-        kept = np.minimum(np.searchsorted(upto, aims, side="right"), len(upto) - 1)
+        places: Ints = np.searchsorted(upto, aims, side="right").astype(np.int64)
+        kept: Ints = np.minimum(places, len(upto) - 1)
         self._group = self._group[kept]
         if self._alone:
             self._take(self._group)
