@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -173,9 +173,9 @@ class _Block:
         """Candidates that become rows, by systematic sampling in proportion to their weights."""
         weights = self._weights[self._group]
         likely: Floats = np.exp(weights - weights.max())
-        upto = np.cumsum(likely)
-        aims = (np.arange(self._rows) + self._rng.random()) / self._rows * upto[-1]
-        places: Ints = np.searchsorted(upto, aims, side="right").astype(np.int64)
+        upto: Floats = np.cumsum(likely)
+        aims: Floats = (np.arange(self._rows) + self._rng.random()) / self._rows * upto[-1]
+        places: Any = np.searchsorted(upto, aims, side="right")
         kept: Ints = np.minimum(places, len(upto) - 1)
         self._group = self._group[kept]
         if self._alone:
