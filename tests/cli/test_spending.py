@@ -169,4 +169,4 @@ def test_demo_as_json(run_json: Run) -> None:
     data = run_json("demo")
     assert data["folder"] == "demo-release"
     assert data["verification"]["ok"]
-    assert 0 < data["internal"]["mean_pair"] < 0.2
+    assert 0.8 < data["internal"]["overlap"]["pairs"] < 1
