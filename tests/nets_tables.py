@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
 from tronie.models.estimation import estimate
 from tronie.models.factor import Factor
 from tronie.models.nets.decoding import Decoder, Parameters
-from tronie.models.nets.net_field import NetField, as_codes, drawing_order, drawing_steps
+from tronie.models.nets.drawing import Ties
+from tronie.models.nets.net_field import NetField, as_codes, drawing_order
 from tronie.models.nets.shape import Body, Shape
 from tronie.schema.domain import Domain
 
@@ -30,7 +32,12 @@ def parameters_of(shape: Shape, seed: int = 0, spread: float = 0.7) -> Parameter
     }
 
 
-def joint(shape: Shape, parameters: Parameters, order: tuple[int, ...] | None = None) -> np.ndarray:
+def joint(
+    shape: Shape,
+    parameters: Parameters,
+    order: tuple[int, ...] | None = None,
+    ties: Ties | None = None,
+) -> np.ndarray:
     """Probability of every row, by the network's predictions in some order of columns."""
     columns = order or tuple(range(shape.columns))
     decoder = Decoder(shape, parameters)
@@ -40,6 +47,9 @@ def joint(shape: Shape, parameters: Parameters, order: tuple[int, ...] | None = 
     logs = np.zeros(len(rows))
     for column in columns:
         scores = decoder.step(memory, tokens, column).astype(np.float64)
+        for (earlier, later), tie in (ties or {}).items():
+            if later == column:
+                scores += tie[rows[:, earlier]]
         scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
         logs += scores[np.arange(len(rows)), rows[:, column]]
         tokens = rows[:, column] + shape.offsets[column]
@@ -60,7 +70,8 @@ def field_of(
     shape = shape_of(body, tuple(domain[column] for column in order))
     parameters = parameters_of(shape, seed)
     empty = as_codes(order, shape, np.zeros((0, len(order)), np.int64))
-    field = NetField(tree, order, shape, parameters, empty)
-    population = field.sample(50, np.random.default_rng(seed))
-    assert len(drawing_steps(tree, order, {})) == len(order)
-    return NetField(tree, order, shape, parameters, population)
+    guide = parameters_of(shape, seed + 1, spread=0.1)
+    rng = np.random.default_rng(seed)
+    ties = {(0, 1): rng.standard_normal(shape.sizes[:2]).astype(np.float32)}
+    field = NetField(tree, order, shape, parameters, ties, guide, empty)
+    return replace(field, population=field.sample(50, rng))

@@ -106,8 +106,24 @@ class Tape:
 
         return asked
 
+    def wrap_training(self, train: Any) -> Any:
+        """Training, whose answer is what it leaves in the network."""
+
+        def trained(curator: Curator, network: Any, *args: Any, **options: Any) -> Any:
+            state = train(curator, network, *args, **options)
+            if self.replaying is not None:
+                parameters, state = next(self.replaying)
+                network.load_state_dict(parameters)
+                return state
+            parameters = {name: value.clone() for name, value in network.state_dict().items()}
+            self.answers.append((parameters, state))
+            return state
+
+        return trained
+
     def attach(self, patch: pytest.MonkeyPatch) -> None:
         """Listen to every curator."""
+        patch.setattr(Curator, "train", self.wrap_training(Curator.train))
         for name in ("ask", "select", "explore", "keys", "overlap"):
             patch.setattr(Curator, name, self.wrap(getattr(Curator, name)))
 

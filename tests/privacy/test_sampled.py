@@ -281,6 +281,7 @@ def test_what_fits_costs_at_most_the_budget(rate: float, noise: float, steps: in
     cost = epsilon_of([event], 1e-6)
     if cost > 0:
         assert fits([event], Budget(cost, 1e-6))
+        assert fits([event], Budget(cost * 2.0, 1e-6)), "by Renyi divergences alone"
         assert not fits([event], Budget(cost * (1 - 1e-6), 1e-6))
 
 

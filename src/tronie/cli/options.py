@@ -28,6 +28,9 @@ METHODS = (
     "aim",
     "glaze",
     "gibbs",
+    "transformer",
+    "lstm",
+    "hybrid",
 )
 """Choices of ``--method``."""
 

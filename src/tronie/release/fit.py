@@ -23,6 +23,7 @@ from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
 from tronie.synth.discover import planned_keys
 from tronie.synth.forecasting import forecast_queries
+from tronie.synth.learning import TRAIN
 from tronie.synth.method import Fitted, Synthesizer
 from tronie.synth.methods import AUTO, best_for, method_named
 from tronie.synth.plan import Plan
@@ -156,10 +157,16 @@ def fit(
         facts.name,
         budget,
         events=[query.event(facts.unit.max_rows) for query in planned_keys(facts, plan)],
+        sampled=any(step.name == TRAIN for step in plan.steps),
         max_epsilon=max_epsilon,
         note=plan.method,
     )
-    meter = Meter(budget, on_first_answer=reservation.mark_touched)
+    meter = Meter(
+        budget,
+        on_first_answer=reservation.mark_touched,
+        on_sampling=reservation.mark_sampled,
+        reservation=str(reservation.id),
+    )
     curator = appoint(Curator, Records(rows, facts), meter, facts, noise=noise, watch=watch)
     fitted = settle(reservation, meter, lambda: chosen.fit(curator, facts, plan))
     return _model(rows, fitted, plan, meter, noise)

@@ -2,7 +2,8 @@
 
 A part of the budget goes to `glaze`. A transformer learns from rows of that model, which costs nothing, and
 then, by private gradient descent with the rest of the budget, what marginals of two or three columns cannot
-say. Its single columns are raked to those of the marginal model.
+say. Its single columns are raked to those of the marginal model, and its pairs to those that were measured,
+as far as their noise allows.
 
 Source: rows of no one before private rows, as in DP-2Stage (Afonja et al. 2024, arXiv 2412.02467), where
 they are drawn evenly or from another table.
@@ -32,7 +33,7 @@ from tronie.synth.method import Fitted
 from tronie.synth.plan import Plan, Step
 from tronie.synth.settings import DEFAULTS, Settings
 
-MARGINALS = 0.25
+MARGINALS = 0.75
 """Share of the marginal model."""
 
 ROWS = 2**18
@@ -69,4 +70,5 @@ class Hybrid:
             rows = in_order(draw(fitted.model, ROWS, rng), start.order)
             parameters = train_publicly(start, parameters, rows, start.level.public, rng)
             parameters = train_privately(curator, schema, plan, start, parameters)
-        return Fitted(fitted.prepared, finish(start, parameters, rng), fitted.measured)
+        model = finish(start, parameters, rng, fitted.measured)
+        return Fitted(fitted.prepared, model, fitted.measured)

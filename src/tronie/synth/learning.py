@@ -19,10 +19,11 @@ from tronie.measure.curator import Curator
 from tronie.measure.descent import Descent, default_descent
 from tronie.models.estimation import estimate
 from tronie.models.field import Field
+from tronie.models.marginal import Marginal, combine
 from tronie.models.markov import MarkovRandomField
 from tronie.models.nets.decoding import Parameters
 from tronie.models.nets.net_field import NetField, as_codes, drawing_order, drawing_steps
-from tronie.models.nets.raking import rake
+from tronie.models.nets.raking import Pair, rake
 from tronie.models.nets.shape import Body, Shape
 from tronie.models.systematic import Codes
 from tronie.privacy.budget import Budget
@@ -204,16 +205,48 @@ def train_privately(
     return network.parameters_now()
 
 
-def finish(start: Start, parameters: Parameters, rng: np.random.Generator) -> NetField:
-    """A model whose single columns are as released, and that can begin with any columns."""
+def finish(
+    start: Start,
+    parameters: Parameters,
+    rng: np.random.Generator,
+    measured: Sequence[Marginal] = (),
+) -> NetField:
+    """A model whose single columns are as released, and that can begin with any columns.
+
+    Args:
+        start: What the network began with.
+        parameters: Of the trained network.
+        rng: Source of randomness.
+        measured: Noisy counts that pairs are brought to, as far as they are known better than by the
+            network; those of more or fewer columns are left out.
+    """
     shape, tree, order = start.shape, start.tree, start.order
     steps = drawing_steps(tree, order, {})
     count = int(min(max(2 * tree.total, LEAST_POPULATION), POPULATION))
-    parameters, rows = rake(shape, parameters, steps, start.shares, count, rng)
+    pairs = _pairs(measured, order, tree.total)
+    raked = rake(shape, parameters, steps, start.shares, count, rng, pairs=pairs, total=tree.total)
+    guide = raked.parameters
     if len(order) > 1:
-        parameters = train_publicly(start, parameters, rows, start.level.orders, rng)
-        parameters, rows = rake(shape, parameters, steps, start.shares, count, rng)
-    return NetField(tree, order, shape, parameters, as_codes(order, shape, rows))
+        guide = train_publicly(start, guide, raked.rows, start.level.orders, rng)
+    population = as_codes(order, shape, raked.rows)
+    return NetField(tree, order, shape, raked.parameters, raked.ties, guide, population)
+
+
+def _pairs(
+    measured: Sequence[Marginal], order: Sequence[str], total: float
+) -> dict[tuple[int, int], Pair]:
+    """Measured pairs as shares, by the places of their columns."""
+    place = {column: number for number, column in enumerate(order)}
+    found: dict[Clique, list[Marginal]] = {}
+    for marginal in measured:
+        if len(marginal.clique) == 2:
+            clique = tuple(sorted(marginal.clique, key=place.__getitem__))
+            found.setdefault(clique, []).append(marginal.reorder(clique))
+    pairs: dict[tuple[int, int], Pair] = {}
+    for (one, two), marginals in found.items():
+        both = combine(marginals)
+        pairs[place[one], place[two]] = Pair(both.values / total, both.sd / total)
+    return pairs
 
 
 def in_order(codes: Mapping[str, Codes], order: Sequence[str]) -> Ints:

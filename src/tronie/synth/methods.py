@@ -11,16 +11,30 @@ from tronie.synth.aim import Aim
 from tronie.synth.direct import Direct
 from tronie.synth.gibbs import Gibbs
 from tronie.synth.glaze import Glaze
+from tronie.synth.hybrid import Hybrid
 from tronie.synth.independent import Independent
 from tronie.synth.method import Synthesizer
 from tronie.synth.mst import Mst
 from tronie.synth.mwem import Mwem
 from tronie.synth.privbayes import PrivBayes
+from tronie.synth.transformer import Transformer
 
 METHODS: Mapping[str, Synthesizer] = MappingProxyType(
     {
         method.name: method
-        for method in (Independent(), Direct(), Mst(), PrivBayes(), Mwem(), Aim(), Glaze(), Gibbs())
+        for method in (
+            Independent(),
+            Direct(),
+            Mst(),
+            PrivBayes(),
+            Mwem(),
+            Aim(),
+            Glaze(),
+            Gibbs(),
+            Transformer(),
+            Transformer("lstm"),
+            Hybrid(),
+        )
     }
 )
 """Name -> method."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
@@ -17,14 +17,28 @@ from tronie.schema.grid import Floats, Ints
 BLOCK = 8192
 """Rows that are drawn at once."""
 
-CANDIDATES = 8
-"""Beginnings of rows that are drawn for each row that is kept, if they are given several columns."""
+CANDIDATES = 4
+"""Rows that are drawn for each one that is kept, if rows are drawn given something."""
 
 ALONE = 0.7
 """Rows are followed one by one once this part of them differs in the columns so far."""
 
-Tilt: TypeAlias = Callable[[int, Singles, Floats], Singles]
-"""Changes a column's log probabilities: its number, they themselves, and how many rows each line is."""
+Ties: TypeAlias = Mapping[tuple[int, int], Singles]
+"""Numbers of an earlier and a later column -> what each pair of codes adds to the log probability of the
+later one's, shape (codes of the earlier, codes of the later)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictor:
+    """What predicts a column from those before it.
+
+    Attributes:
+        decoder: The network.
+        ties: What is added to its predictions, where both columns are known.
+    """
+
+    decoder: Decoder
+    ties: Ties = field(default_factory=dict[tuple[int, int], Singles])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,8 +50,8 @@ class Step:
         parents: Numbers of the columns, drawn before, on which it depends what is possible.
         possible: What is possible in each cell of the parents, as the logarithm of 1 or of nearly 0, shape
             (cells of the parents, codes).
-        given: Logarithm of how likely what is given is, of the same shape, for a column that comes first
-            for its sake: rows at odds with it become fewer.
+        given: Logarithm of how likely what is given is, of the same shape; none for a column of which
+            nothing is given.
     """
 
     column: int
@@ -46,145 +60,193 @@ class Step:
     given: Singles | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Beginnings:
+    """The different beginnings of rows, just before a column is drawn.
+
+    Attributes:
+        counts: Rows that begin with each, shape (beginnings,).
+        codes: Number of each column so far -> its codes, shape (beginnings,).
+    """
+
+    counts: Floats
+    codes: Mapping[int, Ints]
+
+
+Tilt: TypeAlias = Callable[[int, Singles, Beginnings], Singles]
+"""Changes log probabilities of a column, given by its number, for each beginning."""
+
+Chooser: TypeAlias = Callable[[int, Singles], Ints]
+"""Codes of a column, given by its place among the steps, from their probabilities in each row."""
+
+
 def draw_rows(
-    decoder: Decoder,
+    predictor: Predictor,
     steps: Sequence[Step],
     n: int,
     rng: np.random.Generator,
+    *,
     tilt: Tilt | None = None,
+    block: int = BLOCK,
 ) -> Ints:
     """Draw rows.
 
     Rows with the same columns so far are predicted once. Rows are not independent: see `Balance`.
 
     Args:
-        decoder: The network.
-        steps: Every column once, those with something given first.
+        predictor: The network.
+        steps: Every column once, in an order; nothing is given.
         n: Number of rows, at least 0.
         rng: Source of randomness.
         tilt: Changes log probabilities before they are used.
+        block: Rows that are drawn at once.
+
+    Returns:
+        Codes, shape (n, columns), by the columns' numbers; in random order.
+    """
+    sizes = predictor.decoder.shape.sizes
+    balance = Balance([sizes[step.column] for step in steps])
+    rows = np.empty((n, len(sizes)), np.int64)
+    for start, end in _blocks(n, block):
+        balance.begin(end - start)
+        walk = Walk(predictor, steps, end - start, tilt)
+        rows[start:end] = walk.to_the_end(lambda place, shares: balance.draw(place, shares, rng))
+    return rng.permutation(rows)
+
+
+def draw_given(
+    predictor: Predictor,
+    steps: Sequence[Step],
+    guide: Predictor,
+    guided: Sequence[Step],
+    n: int,
+    rng: np.random.Generator,
+) -> Ints:
+    """Draw rows given something.
+
+    Candidates are drawn in an order that begins with what is given; of these, rows are taken in proportion
+    to how much likelier they are in the network's own order. So rows are those of the network, whatever the
+    guide; a poor guide only makes more of them alike.
+
+    Args:
+        predictor: The network.
+        steps: Every column once, in its order.
+        guide: A network that knows any order.
+        guided: Every column once, those of which something is given first.
+        n: Number of rows, at least 0.
+        rng: Source of randomness.
 
     Returns:
         Codes, shape (n, columns), by the columns' numbers; in random order.
 
-    Source: importance resampling, for rows that are given something, Rubin 1988.
+    Source: importance resampling, Rubin 1988; systematic, Kitagawa 1996.
     """
-    sizes = decoder.shape.sizes
-    balance = Balance([sizes[step.column] for step in steps])
-    rows = np.empty((n, len(sizes)), np.int64)
-    count = max(math.ceil(n / BLOCK), 1)
-    ends = [n * (i + 1) // count for i in range(count)]
-    for start, end in itertools.pairwise([0, *ends]):
-        block = _Block(decoder, steps, end - start, rng, tilt)
-        rows[start:end] = block.draw(balance)
+    rows = np.empty((n, len(steps)), np.int64)
+    for start, end in _blocks(n, BLOCK // CANDIDATES):
+        count = (end - start) * CANDIDATES
+        proposed = Walk(guide, guided, count)
+        candidates = proposed.to_the_end(
+            lambda _, shares: choose(shares, rng.random(len(shares), np.float32))
+        )
+        own = Walk(predictor, steps, count)
+        # `codes` is bound now: the loop's variable would be another block's later.
+        own.to_the_end(lambda place, _, codes=candidates: codes[:, steps[place].column])
+        weights = own.logs + proposed.likely - proposed.logs
+        rows[start:end] = candidates[_resample(weights, end - start, rng)]
     return rng.permutation(rows)
 
 
-class _Block:
-    """Rows that are drawn together.
+def _blocks(n: int, most: int) -> list[tuple[int, int]]:
+    """Even stretches of rows."""
+    count = max(math.ceil(n / most), 1)
+    return list(itertools.pairwise([n * i // count for i in range(count + 1)]))
 
-    `group` is, for each row, the number of its beginning; what is known of the columns so far is held by
-    beginning: `memory` of the network, `codes`, and the log of each one's weight.
+
+def _resample(weights: Floats, count: int, rng: np.random.Generator) -> Ints:
+    """Candidates by systematic sampling, in proportion to the exponentials of some weights."""
+    if not count:
+        return np.empty(0, np.int64)
+    upto: Floats = np.cumsum(np.exp(weights - weights.max()))
+    aims = (np.arange(count) + rng.random()) * (float(upto[-1]) / count)
+    return np.minimum(upto.searchsorted(aims, side="right"), len(weights) - 1)
+
+
+class Walk:
+    """Rows on their way through the columns, together.
+
+    What is known of the columns so far is held once for all rows that begin alike.
+
+    Args:
+        predictor: The network.
+        steps: Every column once.
+        rows: Number of rows.
+        tilt: Changes log probabilities before they are used.
+
+    Attributes:
+        logs: Log probability of each row's codes so far, given what is given.
+        likely: Log probability of what is given in each row, as far as its columns are known.
     """
 
     def __init__(
         self,
-        decoder: Decoder,
+        predictor: Predictor,
         steps: Sequence[Step],
         rows: int,
-        rng: np.random.Generator,
-        tilt: Tilt | None,
+        tilt: Tilt | None = None,
     ) -> None:
-        self._decoder, self._steps, self._rows, self._rng = decoder, steps, rows, rng
-        self._tilt = tilt
-        self._memory: Memory = decoder.start()
+        self._predictor, self._steps, self._tilt = predictor, steps, tilt
+        self._shape = predictor.decoder.shape
+        self._memory: Memory = predictor.decoder.start()
         self._tokens = np.zeros(1, np.int64)
         self._codes: dict[int, Ints] = {}
-        self._weights: Floats = np.zeros(1)
         self._alone = False
-        self._group = np.zeros(rows, np.int64)
+        self._begun = np.zeros(rows, np.int64)
+        self.logs: Floats = np.zeros(rows)
+        self.likely: Floats = np.zeros(rows)
 
-    def draw(self, balance: Balance) -> Ints:
-        """Codes of all columns, shape (rows, columns)."""
-        last = sum(step.given is not None for step in self._steps) - 1
-        chosen = last > 0
-        if chosen:
-            self._group = np.zeros(self._rows * CANDIDATES, np.int64)
-        drawn: list[Ints] = []
-        balance.begin(self._rows)
-        for number, step in enumerate(self._steps):
-            logs = self._predict(step)
-            shares = np.exp(logs)[self._group]
-            if chosen and number <= last:
-                codes = choose(shares, self._rng.random(len(shares), np.float32))
-            else:
-                codes = balance.draw(number, shares, self._rng)
-            drawn.append(codes)
-            self._extend(step.column, codes)
-            if chosen and number == last:
-                kept = self._resample()
-                drawn = [column[kept] for column in drawn]
-                for earlier, column in enumerate(drawn):
-                    balance.note(earlier, column)
-        rows = np.empty((self._rows, len(self._steps)), np.int64)
-        for step, codes in zip(self._steps, drawn, strict=True):
+    def to_the_end(self, chooser: Chooser) -> Ints:
+        """Codes of all columns, shape (rows, columns), by the columns' numbers."""
+        rows = np.empty((len(self._begun), len(self._steps)), np.int64)
+        for place, step in enumerate(self._steps):
+            logs, cells = self._predict(step)
+            codes = chooser(place, np.exp(logs)[self._begun])
+            self.logs += logs[self._begun, codes]
+            if step.given is not None:
+                self.likely += step.given[cells[self._begun], codes]
             rows[:, step.column] = codes
+            self._extend(step.column, codes)
         return rows
 
-    def _predict(self, step: Step) -> Singles:
-        """Log probabilities of a column's codes, by beginning; weights take up what is given."""
-        logs = self._decoder.step(self._memory, self._tokens, step.column)
+    def _predict(self, step: Step) -> tuple[Singles, Ints]:
+        """Log probabilities of a column's codes, and the cell of its parents, by beginning."""
+        logs = self._predictor.decoder.step(self._memory, self._tokens, step.column)
+        for (earlier, later), tie in self._predictor.ties.items():
+            if later == step.column and earlier in self._codes:
+                logs += tie[self._codes[earlier]]
         cells = np.zeros(len(logs), np.int64)
         for parent in step.parents:
-            cells = cells * self._decoder.shape.sizes[parent] + self._codes[parent]
-        logs = logs + step.possible[cells]
+            cells = cells * self._shape.sizes[parent] + self._codes[parent]
+        logs += step.possible[cells]
         if self._tilt is not None:
-            counts = np.bincount(self._group, minlength=len(logs)).astype(np.float64)
-            logs = self._tilt(step.column, logs, counts)
-        mass = _mass(logs)
+            counts = np.bincount(self._begun, minlength=len(logs)).astype(np.float64)
+            logs = self._tilt(step.column, logs, Beginnings(counts, self._codes))
         if step.given is not None:
             logs += step.given[cells]
-            before, mass = mass, _mass(logs)
-            self._weights = self._weights + (mass - before)[:, 0]
-        return logs - mass
+        peak = logs.max(axis=1, keepdims=True)
+        logs -= peak + np.log(np.exp(logs - peak).sum(axis=1, keepdims=True))
+        return logs, cells
 
     def _extend(self, column: int, codes: Ints) -> None:
-        """Make the drawn codes part of the beginnings."""
-        size = self._decoder.shape.sizes[column]
+        """Make the chosen codes part of the beginnings."""
+        size = self._shape.sizes[column]
         if not self._alone:
-            ends, group = np.unique(self._group * size + codes, return_inverse=True)
+            ends, begun = np.unique(self._begun * size + codes, return_inverse=True)
             origin, codes = np.divmod(ends, size)
-            self._alone = len(ends) > ALONE * len(self._group)
+            self._alone = len(ends) > ALONE * len(begun)
             if self._alone:
-                origin, codes, group = origin[group], codes[group], np.arange(len(group))
-            self._take(origin)
-            self._group = group
+                origin, codes, begun = origin[begun], codes[begun], np.arange(len(begun))
+            self._memory = self._memory.take(origin)
+            self._codes = {number: known[origin] for number, known in self._codes.items()}
+            self._begun = begun
         self._codes[column] = codes
-        self._tokens = codes + self._decoder.shape.offsets[column]
-
-    def _take(self, origin: Ints) -> None:
-        """Keep some of the beginnings, each any number of times."""
-        self._tokens = self._tokens[origin]
-        self._memory = self._memory.take(origin)
-        self._codes = {column: codes[origin] for column, codes in self._codes.items()}
-        self._weights = self._weights[origin]
-
-    def _resample(self) -> Ints:
-        """Candidates that become rows, by systematic sampling in proportion to their weights."""
-        weights = self._weights[self._group]
-        likely: Floats = np.exp(weights - weights.max())
-        upto: Floats = np.cumsum(likely)
-        aims: Floats = (np.arange(self._rows) + self._rng.random()) / self._rows * upto[-1]
-        places: Any = np.searchsorted(upto, aims, side="right")
-        kept: Ints = np.minimum(places, len(upto) - 1)
-        self._group = self._group[kept]
-        if self._alone:
-            self._take(self._group)
-            self._group = np.arange(self._rows)
-        return kept
-
-
-def _mass(logs: Singles) -> Singles:
-    """Logarithm of the sum of exponentials, by row."""
-    peak = logs.max(axis=1, keepdims=True)
-    return peak + np.log(np.exp(logs - peak).sum(axis=1, keepdims=True))
+        self._tokens = codes + self._shape.offsets[column]

@@ -16,7 +16,7 @@ from tronie.models.factor import Factor
 from tronie.models.junction import check_clique
 from tronie.models.markov import Convergence, MarkovRandomField
 from tronie.models.nets.decoding import Decoder, Parameters, Singles
-from tronie.models.nets.drawing import Step, draw_rows
+from tronie.models.nets.drawing import Predictor, Step, Ties, draw_given, draw_rows
 from tronie.models.nets.shape import Shape
 from tronie.models.propagation import IMPOSSIBLE
 from tronie.models.systematic import Codes
@@ -33,6 +33,9 @@ class NetField:
         order: The columns, in the order of drawing.
         shape: Sizes of the network.
         parameters: Its parameters.
+        ties: Numbers, in that order, of two columns -> what is added to predictions of the later one.
+        guide: Parameters of a network of the same shape that can begin with any columns; it proposes rows
+            that something is given of.
         population: Column -> codes of rows of the model; marginals are counts of them.
 
     Marginals have a Monte-Carlo error, as rows are drawn by chance: its standard deviation is at most the
@@ -43,6 +46,8 @@ class NetField:
     order: Clique
     shape: Shape
     parameters: Parameters
+    ties: Ties
+    guide: Parameters
     population: Mapping[str, Codes]
 
     @property
@@ -82,9 +87,10 @@ class NetField:
         rng: np.random.Generator,
         given: Mapping[str, NDArray[Any]] | None = None,
     ) -> dict[str, Codes]:
-        """Draw rows, column after column; columns that something is given of come first.
+        """Draw rows, column after column.
 
-        Counts of single columns and of pairs are closer to the model's than those of independent rows.
+        Counts of single columns and of pairs are closer to the model's than those of independent rows,
+        unless something is given: then see `tronie.models.nets.drawing.draw_given`.
 
         Args:
             n: Number of rows.
@@ -97,8 +103,14 @@ class NetField:
         """
         if n < 0:
             raise InputError(f"{n} rows cannot be drawn.", "Ask for 0 or more.")
-        steps = drawing_steps(self.tree, self.order, given or {})
-        rows = draw_rows(Decoder(self.shape, self.parameters), steps, n, rng)
+        predictor = Predictor(Decoder(self.shape, self.parameters), self.ties)
+        steps = drawing_steps(self.tree, self.order, {})
+        if given:
+            guide = Predictor(Decoder(self.shape, self.guide))
+            guided = drawing_steps(self.tree, self.order, given)
+            rows = draw_given(predictor, steps, guide, guided, n, rng)
+        else:
+            rows = draw_rows(predictor, steps, n, rng)
         drawn = as_codes(self.order, self.shape, rows)
         return {column: drawn[column] for column in self.domain}
 
@@ -120,6 +132,8 @@ class NetField:
         return {
             **{f"tree.{name}": table for name, table in tree},
             **{f"net.{name}": np.ascontiguousarray(p) for name, p in self.parameters.items()},
+            **{f"guide.{name}": np.ascontiguousarray(p) for name, p in self.guide.items()},
+            **{f"tie.{one}.{two}": tie for (one, two), tie in self.ties.items()},
             **{f"population.{n}": self.population[name] for n, name in enumerate(self.order)},
         }
 
@@ -135,7 +149,8 @@ class NetField:
             stored = _Structure.model_validate_json(json.dumps(structure))
         except ValidationError as error:
             raise _corrupt("its structure is not that of a network") from error
-        parts: dict[str, dict[str, NDArray[Any]]] = {"tree": {}, "net": {}, "population": {}}
+        kinds = ("tree", "net", "guide", "tie", "population")
+        parts: dict[str, dict[str, NDArray[Any]]] = {kind: {} for kind in kinds}
         for name, array in arrays.items():
             group, _, rest = name.partition(".")
             if group not in parts:
@@ -149,10 +164,12 @@ class NetField:
             raise _corrupt("its attention heads do not divide its width")
         shape = Shape(stored.body, sizes, stored.width, stored.depth, stored.heads)
         _check_parameters(shape, parts["net"])
+        _check_parameters(shape, parts["guide"])
+        ties = _ties(shape, parts["tie"])
         population = _population(stored.order, sizes, parts["population"])
         if not _obeys(tree, population):
             raise _corrupt("its population has rows that it rules out")
-        return cls(tree, stored.order, shape, parts["net"], population)
+        return cls(tree, stored.order, shape, parts["net"], ties, parts["guide"], population)
 
 
 def drawing_order(tree: MarkovRandomField) -> Clique:
@@ -275,6 +292,19 @@ def _check_parameters(shape: Shape, arrays: Mapping[str, NDArray[Any]]) -> None:
             raise _corrupt(f"the parameter {name} does not fit the network")
         if not np.isfinite(array).all():
             raise _corrupt(f"the parameter {name} holds what is no number")
+
+
+def _ties(shape: Shape, arrays: Mapping[str, NDArray[Any]]) -> dict[tuple[int, int], Singles]:
+    places = {f"{one}.{two}": (one, two) for two in range(shape.columns) for one in range(two)}
+    if not set(arrays) <= set(places):
+        raise _corrupt("it ties columns that are none, or not in their order")
+    for name, array in arrays.items():
+        one, two = places[name]
+        if array.dtype != np.float32 or array.shape != (shape.sizes[one], shape.sizes[two]):
+            raise _corrupt(f"the tie {name} does not fit its columns")
+        if not np.isfinite(array).all():
+            raise _corrupt(f"the tie {name} holds what is no number")
+    return {places[name]: array for name, array in arrays.items()}
 
 
 def _population(
