@@ -15,6 +15,7 @@ import tronie
 NAMES = [
     "Budget",
     "Certificate",
+    "LanguageSettings",
     "Ledger",
     "Model",
     "Plan",
@@ -23,6 +24,7 @@ NAMES = [
     "Report",
     "Rows",
     "Schema",
+    "Training",
     "__version__",
     "draft",
     "fit",

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from tronie.reports.result import Report
     from tronie.schema.constraints import Range
     from tronie.schema.schema import Schema
+    from tronie.synth.language_settings import LanguageSettings
     from tronie.synth.plan import Plan
+    from tronie.synth.settings import Training
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Budget": "tronie.privacy.budget",
     "Certificate": "tronie.privacy.certificate",
+    "LanguageSettings": "tronie.synth.language_settings",
     "Ledger": "tronie.privacy.ledger",
     "Model": "tronie.release.model",
     "Plan": "tronie.synth.plan",
@@ -33,6 +36,7 @@ _HOMES = {
     "Report": "tronie.reports.result",
     "Rows": "tronie.release.rows",
     "Schema": "tronie.schema.schema",
+    "Training": "tronie.synth.settings",
     "draft": "tronie.release.drafting",
     "fit": "tronie.release.fit",
     "plan": "tronie.release.fit",
@@ -44,6 +48,7 @@ _HOMES = {
 __all__ = [
     "Budget",
     "Certificate",
+    "LanguageSettings",
     "Ledger",
     "Model",
     "Plan",
@@ -52,6 +57,7 @@ __all__ = [
     "Report",
     "Rows",
     "Schema",
+    "Training",
     "__version__",
     "draft",
     "fit",

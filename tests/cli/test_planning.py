@@ -146,3 +146,23 @@ def test_plan_as_json(run_json: Run, schema: Path) -> None:
 def test_plan_spends_nothing(run: Run, schema: Path, ledger: Path) -> None:
     run("plan", schema, "--epsilon", 1)
     assert not ledger.exists()
+
+
+def test_plan_with_levers_of_training(run: Run, run_json: Run, schema: Path) -> None:
+    asked = ("plan", schema, "--epsilon", 1, "--method", "transformer", "--train")
+    data = run_json(*asked, "epochs=2", "--train", "max_grad_norm=0.5")
+    assert data["settings"]["training"] == {"epochs": 2.0, "max_grad_norm": 0.5}
+    assert "'speed=2' is not NAME=VALUE with one of epochs" in run(*asked, "speed=2", code=2).stderr
+    assert (
+        "epochs=many: Input should be a valid number" in run(*asked, "epochs=many", code=2).stderr
+    )
+    assert "epochs of the training" in run(*asked, "epochs=-1", code=2).stderr
+    assert "Give at least" in run(*asked, "noise_multiplier=0.01", code=2).stderr
+
+
+def test_plan_with_wishes_for_a_language_model(run: Run, run_json: Run, schema: Path) -> None:
+    asked = ("plan", schema, "--epsilon", 1, "--language")
+    data = run_json(*asked, "serial=sentence", "--language", "lora_rank=4")
+    assert data["settings"]["language"]["serial"] == "sentence"
+    assert data["settings"]["language"]["lora_rank"] == 4
+    assert "serial=rhyme: Input should be" in run(*asked, "serial=rhyme", code=2).stderr

@@ -19,7 +19,7 @@ from tronie.privacy.events import Gaussian, Threshold, sigma_for
 from tronie.synth.hybrid import Hybrid
 from tronie.synth.learning import LARGEST_BATCH, TRAIN, Size, in_order, settings_of
 from tronie.synth.plan import KEYS_DELTA
-from tronie.synth.settings import Settings
+from tronie.synth.settings import Settings, Training
 from tronie.synth.transformer import Transformer
 
 KNOWN: dict[str, Any] = {
@@ -54,6 +54,31 @@ def test_large_tables_are_sampled_more_thinly_with_the_same_noise() -> None:
     assert small.rate == pytest.approx(1 / 24)
     assert large.rate == LARGEST_BATCH / 10**7
     assert (small.noise_multiplier, small.steps) == (large.noise_multiplier, large.steps)
+
+
+def test_levers_are_heeded() -> None:
+    schema, budget = schema_of(KNOWN), Budget(1.0)
+    levers = Training(epochs=2, batch_size=100, rows=1000, learning_rate=0.5, max_grad_norm=3.0)
+    plan = Transformer().plan(schema, budget, Settings(training=levers))
+    found = settings_of(plan, schema, 10**9)
+    assert (found.rate, found.steps, found.learning_rate, found.max_grad_norm) == (0.1, 20, 0.5, 3)
+
+
+@pytest.mark.parametrize("method", [Transformer(), Hybrid()])
+def test_noise_that_is_given_must_fit_the_budget(method: Any) -> None:
+    schema, budget = schema_of(KNOWN), Budget(1.0)
+    least = settings_of(method.plan(schema, budget), schema, 1000).noise_multiplier
+    more = Settings(training=Training(noise_multiplier=1.01 * least))
+    plan = method.plan(schema, budget, more)
+    assert settings_of(plan, schema, 1000).noise_multiplier == 1.01 * least
+    with pytest.raises(InputError, match=r"costs more (.|\n)*Give at least"):
+        method.plan(schema, budget, Settings(training=Training(noise_multiplier=0.99 * least)))
+
+
+def test_noise_means_nothing_where_nothing_is_trained() -> None:
+    one = schema_of({"a": KNOWN["a"]})
+    wishes = Settings(training=Training(noise_multiplier=1e-3))
+    assert all(step.name != TRAIN for step in Transformer().plan(one, Budget(1.0), wishes).steps)
 
 
 def test_effort_buys_steps() -> None:

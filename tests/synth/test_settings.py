@@ -9,12 +9,14 @@ import pytest
 from synth_tables import schema_of
 
 from tronie.errors import InputError
+from tronie.synth.language_settings import LanguageSettings
 from tronie.synth.settings import (
     CELL_BYTES,
     DEFAULTS,
     EFFORTS,
     LEAST_MEMORY,
     Settings,
+    Training,
     workload_columns,
 )
 from tronie.synth.workload import Workload
@@ -88,6 +90,30 @@ def test_memory_bounds_the_cells_of_a_model() -> None:
     assert Settings(max_memory=100).cells(123) == 100 * 2**20 // CELL_BYTES
 
 
+@pytest.mark.parametrize(
+    ("levers", "what"),
+    [
+        ({"epochs": 0}, "epochs of the training is 0"),
+        ({"learning_rate": -1.0}, "learning_rate"),
+        ({"noise_multiplier": float("inf")}, "noise_multiplier"),
+        ({"max_grad_norm": float("nan")}, "max_grad_norm"),
+        ({"batch_size": 100}, "not the number of rows"),
+    ],
+)
+def test_levers_that_make_no_sense(levers: Any, what: str) -> None:
+    with pytest.raises(InputError, match=what):
+        Training(**levers)
+
+
+def test_levers_are_plain_data() -> None:
+    levers = Training(epochs=2, batch_size=100, rows=1000)
+    assert Settings(training=levers).to_dict()["training"] == {
+        "epochs": 2,
+        "batch_size": 100,
+        "rows": 1000,
+    }
+
+
 def test_settings_are_plain_data() -> None:
     settings = Settings(rows=5, effort="fast", max_memory=100, workload=WORKLOAD)
     data = json.loads(json.dumps(settings.to_dict()))
@@ -98,10 +124,14 @@ def test_settings_are_plain_data() -> None:
         "workload": [{"columns": ["age", "town"], "weight": 2.0}],
         "target": None,
         "prior": False,
+        "training": {},
+        "language": LanguageSettings().to_dict(),
     }
     assert Settings(target="age").to_dict() == {
         **dict.fromkeys(("rows", "max_memory", "workload")),
         "effort": "normal",
         "target": "age",
         "prior": False,
+        "training": {},
+        "language": LanguageSettings().to_dict(),
     }

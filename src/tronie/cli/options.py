@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import click
 
+from tronie.cli import levers
 from tronie.privacy.budget import DEFAULT_DELTA
 
 if TYPE_CHECKING:
-    from tronie.synth.settings import Effort
+    from tronie.synth.language_settings import LanguageSettings
+    from tronie.synth.settings import Effort, Training
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,6 +50,8 @@ class Choices(TypedDict):
     max_memory: int | None
     target: str | None
     workload: Path | None
+    training: Training
+    language: LanguageSettings
 
 
 class Planning(Choices):
@@ -118,7 +122,24 @@ def wishes(command: F) -> F:
     workload = click.option(
         "--workload", type=PATH, help="File that says which marginals matter. [default: all pairs]"
     )
-    for option in (workload, target, memory, effort):
+    train = click.option(
+        "--train",
+        "training",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=levers.training,
+        help="How a network is trained: epochs, learning_rate, max_grad_norm, noise_multiplier, or "
+        "batch_size with rows (their number, if it is public). May be repeated.",
+    )
+    language = click.option(
+        "--language",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=levers.language,
+        help="How the method llm writes rows: base (a folder or GGUF file), stage1, serial, "
+        "lora_rank, ... May be repeated.",
+    )
+    for option in (language, train, workload, target, memory, effort):
         command = option(command)
     return command
 

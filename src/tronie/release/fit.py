@@ -23,11 +23,12 @@ from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
 from tronie.synth.discover import planned_keys
 from tronie.synth.forecasting import forecast_queries
+from tronie.synth.language_settings import LanguageSettings
 from tronie.synth.learning import TRAIN
 from tronie.synth.method import Fitted, Synthesizer
 from tronie.synth.methods import AUTO, best_for, method_named
 from tronie.synth.plan import Plan
-from tronie.synth.settings import Effort, Settings, workload_columns
+from tronie.synth.settings import DEFAULTS, Effort, Settings, Training, workload_columns
 from tronie.synth.workload import Workload
 from tronie.tables.codec import check_types, output_type
 from tronie.tables.sources import Source, open_source
@@ -63,6 +64,8 @@ def plan(
     max_memory: int | None = None,
     target: str | None = None,
     workload: WorkloadLike | None = None,
+    training: Training = DEFAULTS.training,
+    language: LanguageSettings = DEFAULTS.language,
 ) -> Plan:
     """Show how a budget would be split, before any row is read.
 
@@ -77,13 +80,23 @@ def plan(
         target: A column that will be predicted from the others; pairs that hold it matter more.
         workload: Which marginals matter, if not all pairs alike: a `Workload`, the file that holds
             one, or weights by tuples of columns. Not together with a target.
+        training: How a network is trained, for methods that train one.
+        language: How a language model writes rows, for the method `llm`.
 
     Raises:
         InputError: If the schema, the budget, the method or the workload makes no sense.
     """
     facts = schema if isinstance(schema, Schema) else Schema.read(schema)
     facts.require_supported()
-    wishes = Settings(rows, effort, max_memory, _workload(workload, facts), target)
+    wishes = Settings(
+        rows,
+        effort,
+        max_memory,
+        _workload(workload, facts),
+        target,
+        training=training,
+        language=language,
+    )
     chosen, reason = _method(method, facts)
     found = chosen.plan(facts, Budget(epsilon, delta), wishes)
     return replace(found, queries=forecast_queries(facts, found), reason=reason)
@@ -106,6 +119,8 @@ def fit(
     target: str | None = None,
     workload: WorkloadLike | None = None,
     prior: Any | None = None,
+    training: Training = DEFAULTS.training,
+    language: LanguageSettings = DEFAULTS.language,
     watch: Watch | None = None,
     noise: Noise | None = None,
 ) -> Model:
@@ -133,6 +148,8 @@ def fit(
         prior: Public rows of the same columns, as a source is given, or an earlier release of
             anything: a `Model` or its file. You say that they are public; they save budget where
             they are near the truth. They need a schema that leaves nothing to be found.
+        training: How a network is trained, for methods that train one.
+        language: How a language model writes rows, for the method `llm`.
         watch: Follows the run.
         noise: A fake source of noise, for tests; the certificate says so.
 
@@ -148,7 +165,9 @@ def fit(
     budget = Budget(epsilon, delta)
     chosen, reason = _method(method, facts)
     public = _public_rows(prior, facts)
-    wishes = Settings(None, effort, max_memory, _workload(workload, facts), target, public)
+    wishes = Settings(
+        None, effort, max_memory, _workload(workload, facts), target, public, training, language
+    )
     plan = replace(chosen.plan(facts, budget, wishes), reason=reason)
     noise = noise or OperatingSystemNoise()
     watch = watch or _unwatched

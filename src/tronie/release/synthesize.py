@@ -21,8 +21,9 @@ from tronie.release.model import Model, require_drawable
 from tronie.release.report import ReleaseReport, describe
 from tronie.release.rows import Rows
 from tronie.schema.schema import Schema
+from tronie.synth.language_settings import LanguageSettings
 from tronie.synth.methods import AUTO
-from tronie.synth.settings import Effort
+from tronie.synth.settings import DEFAULTS, Effort, Training
 
 ROOM = 2**20
 """Bytes that must fit beside the folder before anything is spent."""
@@ -69,6 +70,8 @@ def synthesize(
     target: str | None = None,
     workload: WorkloadLike | None = None,
     prior: Any | None = None,
+    training: Training = DEFAULTS.training,
+    language: LanguageSettings = DEFAULTS.language,
     watch: Watch | None = None,
     noise: Noise | None = None,
 ) -> Release:
@@ -109,6 +112,8 @@ def synthesize(
             target=target,
             workload=workload,
             prior=prior,
+            training=training,
+            language=language,
             watch=watch,
             noise=noise,
         )

@@ -25,6 +25,7 @@ from tronie.synth.learning import (
     Start,
     finish,
     in_order,
+    require_affordable,
     require_torch,
     train_privately,
     train_publicly,
@@ -50,7 +51,7 @@ class Hybrid:
         """A part to the steps of `glaze`, the rest to training.
 
         Raises:
-            InputError: If PyTorch is not installed.
+            InputError: If PyTorch is not installed, or the budget does not allow the noise that was asked.
         """
         require_torch(self.name)
         plan = replace(Glaze().plan(schema, budget, settings), method=self.name)
@@ -58,7 +59,7 @@ class Hybrid:
             return plan
         steps = [Step(step.name, step.share * MARGINALS, step.why) for step in plan.steps]
         last = Step(TRAIN, 1 - MARGINALS, "train a network on sampled rows")
-        return replace(plan, steps=(*steps, last))
+        return require_affordable(replace(plan, steps=(*steps, last)), schema)
 
     def fit(self, curator: Curator, schema: Schema, plan: Plan) -> Fitted:
         """Fit the marginal model, learn from its rows, then from private ones."""

@@ -33,7 +33,7 @@ from tronie.schema.grid import Floats, Ints
 from tronie.schema.schema import Schema
 from tronie.synth.plan import KEYS_DELTA, Plan
 from tronie.synth.prepare import Prepared
-from tronie.synth.settings import Effort
+from tronie.synth.settings import Effort, Training
 
 TRAIN = "train"
 """Name of the step that trains."""
@@ -112,14 +112,51 @@ def settings_of(plan: Plan, schema: Schema, rows: float) -> Descent:
         schema: Public facts.
         rows: Released number of rows; a large table is sampled more thinly.
     """
+    wishes, descent = plan.settings.training, _settings(plan, schema)
+    if wishes.batch_size is not None:
+        return descent
+    return replace(descent, rate=min(descent.rate, LARGEST_BATCH / rows))
+
+
+def require_affordable(plan: Plan, schema: Schema) -> Plan:
+    """The plan, if the noise that was asked for is enough; before a row is read.
+
+    Raises:
+        InputError: If it is too little for the budget.
+    """
+    wishes = plan.settings.training
+    if wishes.noise_multiplier is None or all(step.name != TRAIN for step in plan.steps):
+        return plan
+    least = _settings(with_training(plan, replace(wishes, noise_multiplier=None)), schema)
+    if wishes.noise_multiplier < least.noise_multiplier:
+        raise InputError(
+            f"a noise multiplier of {wishes.noise_multiplier:g} costs more than is left of the budget "
+            f"in {least.steps} steps.",
+            f"Give at least {least.noise_multiplier:.4g}, fewer epochs or more epsilon, or leave it out.",
+        )
+    return plan
+
+
+def with_training(plan: Plan, wishes: Training) -> Plan:
+    """The same plan with other wishes for its training."""
+    return replace(plan, settings=replace(plan.settings, training=wishes))
+
+
+def _settings(plan: Plan, schema: Schema) -> Descent:
+    """Settings that public facts alone decide."""
     named = any(isinstance(column, OpenCategory) for column in schema.columns.values())
     delta = plan.budget.delta * (1 - KEYS_DELTA) if named else plan.budget.delta
-    descent = default_descent(
+    wishes = plan.settings.training
+    return default_descent(
         Budget(plan.budget.epsilon, delta),
+        rows=wishes.rows,
         mu=plan.mu * math.sqrt(1 - plan.share(TRAIN)),
-        epochs=LEVELS[plan.settings.effort].epochs,
+        noise_multiplier=wishes.noise_multiplier,
+        max_grad_norm=wishes.max_grad_norm or 1.0,
+        epochs=wishes.epochs or LEVELS[plan.settings.effort].epochs,
+        batch_size=wishes.batch_size,
+        learning_rate=wishes.learning_rate,
     )
-    return replace(descent, rate=min(descent.rate, LARGEST_BATCH / rows))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

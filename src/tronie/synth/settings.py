@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from tronie.errors import InputError
@@ -11,6 +12,7 @@ from tronie.schema.columns import Identifier, Text
 from tronie.schema.domain import Clique
 from tronie.schema.grid import Coding, Ints
 from tronie.schema.schema import Schema
+from tronie.synth.language_settings import LanguageSettings
 from tronie.synth.workload import Workload
 
 Effort: TypeAlias = Literal["fast", "normal", "high"]
@@ -23,6 +25,48 @@ LEAST_MEMORY = 64
 
 CELL_BYTES = 48
 """Bytes for a cell of a model while it is fitted: six copies of a number."""
+
+
+LANGUAGE = LanguageSettings()
+"""No wishes for a language model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How a network is trained on private rows; what is None follows from public numbers.
+
+    Attributes:
+        epochs: How often each privacy unit is used, on average.
+        batch_size: Units in a batch, on average; needs `rows`.
+        noise_multiplier: Standard deviation of the noise on each sum of gradients, in units of
+            `max_grad_norm`; by default the least that the budget allows.
+        max_grad_norm: L2 norm to which a unit's gradient is shortened if it is longer.
+        learning_rate: Its largest value.
+        rows: Number of units, if it is public: you say so.
+
+    >>> Training(epochs=10, learning_rate=0.01).epochs
+    10
+    """
+
+    epochs: float | None = None
+    batch_size: float | None = None
+    noise_multiplier: float | None = None
+    max_grad_norm: float | None = None
+    learning_rate: float | None = None
+    rows: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(
+                    f"{name} of the training is {value}.",
+                    "Give a positive number, or leave it out.",
+                )
+        if self.batch_size is not None and self.rows is None:
+            raise InputError(
+                "a batch size is given, but not the number of rows.",
+                "Give rows too if their number is public, or leave the batch size out.",
+            )
 
 
 class Prior(Protocol):
@@ -46,6 +90,8 @@ class Settings:
         workload: Which marginals matter; all pairs alike when not given.
         target: The column that will be predicted from the others, if any.
         prior: Public rows, if there are any.
+        training: How a network is trained, for methods that train one.
+        language: How a language model writes rows, for the method `llm`.
     """
 
     rows: int | None = None
@@ -54,6 +100,8 @@ class Settings:
     workload: Workload | None = None
     target: str | None = None
     prior: Prior | None = None
+    training: Training = Training()
+    language: LanguageSettings = LANGUAGE
 
     def __post_init__(self) -> None:
         if self.rows is not None and self.rows < 0:
@@ -114,6 +162,8 @@ class Settings:
             "workload": marginals,
             "target": self.target,
             "prior": self.prior is not None,
+            "training": {k: v for k, v in asdict(self.training).items() if v is not None},
+            "language": self.language.to_dict(),
         }
 
 

@@ -22,7 +22,14 @@ from tronie.measure.curator import Curator
 from tronie.models.nets.shape import Body
 from tronie.privacy.budget import Budget
 from tronie.schema.schema import Schema
-from tronie.synth.learning import TRAIN, Start, finish, require_torch, train_privately
+from tronie.synth.learning import (
+    TRAIN,
+    Start,
+    finish,
+    require_affordable,
+    require_torch,
+    train_privately,
+)
 from tronie.synth.method import Fitted
 from tronie.synth.plan import Plan, make_plan
 from tronie.synth.prepare import prepare
@@ -51,12 +58,13 @@ class Transformer:
         """A tenth or so to single columns, the rest to training.
 
         Raises:
-            InputError: If PyTorch is not installed.
+            InputError: If PyTorch is not installed, or the budget does not allow the noise that was asked.
         """
         require_torch(self.name)
         columns = len(schema.modelled) + len(schema.unknowns())
         later = {TRAIN: (1 - COLUMNS, "train a network on sampled rows")} if columns > 1 else {}
-        return make_plan(self.name, schema, budget, later, settings, pairs=0)
+        plan = make_plan(self.name, schema, budget, later, settings, pairs=0)
+        return require_affordable(plan, schema)
 
     def fit(self, curator: Curator, schema: Schema, plan: Plan) -> Fitted:
         """Measure, train, rake."""
