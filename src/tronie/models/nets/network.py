@@ -46,8 +46,8 @@ class ColumnNetwork(nn.Module):
         super().__init__()
         self.shape = shape
         with torch.device("meta"):
-            self.values = nn.Embedding(shape.tokens, shape.width)
-            self.targets = nn.Embedding(shape.columns, shape.width)
+            self.values = _embedding(shape.tokens, shape.width)
+            self.targets = _embedding(shape.columns, shape.width)
             self.body = nn.ModuleList(_LAYERS[shape.body](shape) for _ in range(shape.depth))
             self.norm = nn.LayerNorm(shape.width, eps=EPSILON)
             self.heads = nn.ModuleList(nn.Linear(shape.width, size) for size in shape.sizes)
@@ -90,6 +90,11 @@ class ColumnNetwork(nn.Module):
             name: value.detach().numpy().astype(np.float32)
             for name, value in self.state_dict().items()
         }
+
+
+def _embedding(rows: int, width: int) -> nn.Embedding:
+    """Vectors that are not drawn: drawing on no device loads a compiler, which takes seconds."""
+    return nn.Embedding(rows, width, _weight=torch.empty(rows, width))
 
 
 class _TransformerLayer(nn.Module):
