@@ -1,12 +1,17 @@
 """Clipped gradients of single rows: this core, plain training, Opacus and vmap on the same networks.
 
 Usage:
-    python benchmarks/dp_sgd.py [--opacus FOLDER] [--out FILE]
+    python benchmarks/dp_sgd.py [--python PYTHON] [--out benchmarks/results/dp_sgd.json]
 
-FOLDER holds Opacus and what it needs beside torch (`pip install --target FOLDER --no-deps opacus==1.6.0
-opt_einsum`); without it Opacus is left out. Each engine runs in a process of its own, on one thread: three
-batches of 2,048 rows, 512 at a time; the fastest counts. Sums of clipped gradients are compared with
-those of this core. Networks and codes are random, and of the size that Adult needs.
+PYTHON is the interpreter of an environment with torch, Opacus and what tronie needs:
+
+    python3.11 -m venv opacus && opacus/bin/pip install '.[neural]' opacus==1.6.0
+
+Without it Opacus is left out. Each engine runs in a process of its own, on one thread. Engines take turns,
+step by step, so that a busy machine slows all of them alike: a round is one batch with each engine, and
+ratios are taken within rounds. Sums of clipped gradients are compared with those of this core, and those of
+16 rows with plain autograd row by row in double precision. Memory is what a process needs for a step beyond
+what it held before. Networks are those of the methods; codes are random, as many as coded Adult has.
 """
 
 from __future__ import annotations
@@ -15,7 +20,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -28,6 +32,7 @@ from typing import Any
 import numpy as np
 import torch
 
+import tronie as tronie_package
 from tronie.measure.clipping import ClippedGradients
 from tronie.measure.lattice import Lattice, coins
 from tronie.measure.noise import OperatingSystemNoise
@@ -36,10 +41,18 @@ from tronie.models.nets.shape import Shape
 from tronie.privacy.budget import Budget
 from tronie.privacy.calibration import noise_multiplier
 
-SIZES = (85, 9, 100, 16, 16, 7, 15, 6, 5, 2, 100, 99, 96, 42, 2)[1:]
-ROWS, PHYSICAL, REPEATS = 2048, 512, 3
+SIZES = (9, 100, 16, 16, 7, 15, 6, 5, 2, 100, 99, 96, 42, 2)
+ROWS, PHYSICAL, ROUNDS, CHECKED = 1024, 512, 5, 16
 ENGINES = ("plain", "tronie", "opacus ghost", "opacus hooks", "vmap")
 BODIES = ("transformer", "lstm")
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONPATH": os.pathsep.join(
+        [str(Path(tronie_package.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    ),
+}
 
 
 def network_and_codes(body: Any) -> tuple[Any, Any]:
@@ -92,31 +105,39 @@ def clipped(units: Any) -> Any:
     return (1 / units.norm(dim=1).clamp_min(1.0)) @ units
 
 
-def for_opacus(network: Any) -> Any:
-    """The same network with Opacus's own LSTM."""
+def for_opacus(network: Any) -> tuple[Any, list[Any]]:
+    """The same network with Opacus's own LSTM, and indices in memory as its embeddings need them.
+
+    Returns:
+        The network, and its parameters in the order in which they were.
+    """
     from opacus.layers import DPLSTM  # noqa: PLC0415
 
+    names = [name for name, _ in network.named_parameters()]
     for layer in network.body:
         if hasattr(layer, "lstm"):
             size = layer.lstm.input_size
             own = DPLSTM(size, size, batch_first=True)
             own.load_state_dict(layer.lstm.state_dict())
             layer.lstm = own
-    return network
+    network.targets.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
+    named = dict(network.named_parameters())
+    return network, [named[name] for name in names]
 
 
 def opacus_hooks(network: Any, codes: Any) -> Callable[[], Any]:
     """All gradients, row by row, by layers."""
     from opacus import GradSampleModule  # noqa: PLC0415, an engine of its own
 
-    wrapped = GradSampleModule(for_opacus(network), loss_reduction="sum")
+    network, parameters = for_opacus(network)
+    wrapped = GradSampleModule(network, loss_reduction="sum")
 
     def step() -> Any:
         total = 0
         for rows in codes.split(PHYSICAL):
             wrapped.zero_grad()
             wrapped(rows).sum().backward()
-            units = [p.grad_sample.reshape(len(rows), -1) for p in network.parameters()]
+            units = [p.grad_sample.reshape(len(rows), -1) for p in parameters]
             total = total + clipped(torch.cat(units, 1))
         return total
 
@@ -127,9 +148,8 @@ def opacus_ghost(network: Any, codes: Any) -> Callable[[], Any]:
     """Ghost norms and a second backward pass."""
     from opacus.grad_sample import GradSampleModuleFastGradientClipping  # noqa: PLC0415
 
-    wrapped = GradSampleModuleFastGradientClipping(
-        for_opacus(network), loss_reduction="sum", max_grad_norm=1.0
-    )
+    network, parameters = for_opacus(network)
+    wrapped = GradSampleModuleFastGradientClipping(network, loss_reduction="sum", max_grad_norm=1.0)
 
     def step() -> Any:
         total = 0
@@ -142,143 +162,246 @@ def opacus_ghost(network: Any, codes: Any) -> Callable[[], Any]:
             wrapped.zero_grad()
             wrapped.disable_hooks()
             (factors * losses).sum().backward()
-            total = total + torch.cat([p.grad.reshape(-1) for p in network.parameters()])
+            total = total + torch.cat([p.grad.reshape(-1) for p in parameters])
         return total
 
     return step
 
 
-def run(engine: str, body: str, out: Path) -> None:
-    """One engine, in this process."""
+def memory(field: str) -> float:
+    """What the system says about this process's memory, in MiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
+
+
+def work(engine: str, body: str, out: Path) -> None:
+    """One engine, in this process: a step for every line that comes in."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     network, codes = network_and_codes(body)
-    step = globals()[engine.replace(" ", "_")](network, codes)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    found = step().detach()
-    times = []
-    for _ in range(REPEATS):
+    make = globals()[engine.replace(" ", "_")]
+    step = make(network, codes)
+    held = memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    vector = step().detach().double().numpy()
+    peak = memory("VmHWM")
+    few = make(*network_and_codes(body)[:1], codes[:CHECKED])().detach().double().numpy()
+    np.save(out, np.stack([vector, few]))
+    print(json.dumps({"held_mib": held, "peak_mib": peak}), flush=True)
+    for _ in sys.stdin:
         begun = time.process_time()
         step()
-        times.append(time.process_time() - begun)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    np.save(out, found.double().numpy())
-    numbers = {
-        "cpu_s": round(min(times), 3),
-        "peak_mib": round(peak),
-        "peak_mib_before": round(before),
-    }
-    (out.with_suffix(".json")).write_text(json.dumps(numbers))
+        print(time.process_time() - begun, flush=True)
 
 
-def compare(opacus: Path | None) -> dict[str, Any]:
-    """Each engine in a process of its own, compared with plain training and with this core."""
+def exact(body: str) -> Any:
+    """Clipped gradients of some rows by plain autograd, row by row, in double precision."""
+    network, codes = network_and_codes(body)
+    network.double()
+    parameters = list(network.parameters())
+    total = 0
+    for row in codes[:CHECKED].split(1):
+        parts = torch.autograd.grad(network(row).sum(), parameters)
+        total = total + clipped(torch.cat([part.reshape(-1) for part in parts])[None])
+    return total.numpy()
+
+
+class Worker:
+    """A process that does one engine's steps."""
+
+    def __init__(self, python: str, engine: str, body: str, folder: Path) -> None:
+        self.engine, self.times = engine, list[float]()
+        self._out = folder / f"{body}-{engine.replace(' ', '-')}.npy"
+        command = [python, __file__, "--engine", engine, "--body", body, "--out", str(self._out)]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+        )
+        self.memory: dict[str, float] = json.loads(self._line())
+        self.vector, self.few = np.load(self._out)
+
+    def step(self) -> None:
+        """One more batch, timed by the process itself."""
+        print("go", file=self._process.stdin, flush=True)
+        self.times.append(float(self._line()))
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+    def _line(self) -> str:
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line:
+            raise RuntimeError(f"{self.engine} has failed")
+        return line
+
+
+def apart(found: Any, expected: Any) -> float:
+    """Relative distance of two vectors."""
+    return float(f"{np.linalg.norm(found - expected) / np.linalg.norm(expected):.2g}")
+
+
+def compare(python: str | None) -> dict[str, Any]:
+    """Engines take turns; each is compared with plain training and with this core."""
     results: dict[str, Any] = {}
-    paths = [str(opacus)] if opacus else []
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
-    engines = [engine for engine in ENGINES if opacus or "opacus" not in engine]
+    engines = [engine for engine in ENGINES if python or "opacus" not in engine]
     with tempfile.TemporaryDirectory() as folder:
         for body in BODIES:
+            workers = {
+                engine: Worker(python or sys.executable, engine, body, Path(folder))
+                for engine in engines
+            }
+            for _ in range(ROUNDS):
+                for worker in workers.values():
+                    worker.step()
+            for worker in workers.values():
+                worker.close()
+            truth = exact(body)
             results[body] = {}
-            for engine in engines:
-                out = Path(folder) / f"{body}-{engine.replace(' ', '-')}.npy"
-                command = [
-                    sys.executable,
-                    __file__,
-                    "--engine",
-                    engine,
-                    "--body",
-                    body,
-                    "--out",
-                    str(out),
-                ]
-                done = subprocess.run(
-                    command, capture_output=True, text=True, env=environment, check=False
-                )
-                if done.returncode:
-                    results[body][engine] = {"failed": done.stderr.strip().splitlines()[-1][:200]}
-                    continue
-                numbers = json.loads(out.with_suffix(".json").read_text())
-                numbers["times_plain"] = round(
-                    numbers["cpu_s"] / results[body].get("plain", numbers)["cpu_s"], 2
-                )
-                if engine not in ("plain", "tronie"):
-                    ours = np.load(Path(folder) / f"{body}-tronie.npy")
-                    apart = np.linalg.norm(np.load(out) - ours) / np.linalg.norm(ours)
-                    numbers["relative_difference_from_tronie"] = float(f"{apart:.2g}")
+            for engine, worker in workers.items():
+                base = np.array(workers["plain"].times), np.array(workers["tronie"].times)
+                numbers = {
+                    "cpu_ms_a_batch": round(1000 * float(np.median(worker.times))),
+                    "times_plain": round(float(np.median(worker.times / base[0])), 2),
+                    "times_tronie": round(float(np.median(worker.times / base[1])), 2),
+                    "held_mib": round(worker.memory["held_mib"]),
+                    "step_mib": round(worker.memory["peak_mib"] - worker.memory["held_mib"]),
+                }
+                if engine != "plain":
+                    ours = workers["tronie"].vector
+                    numbers["apart_from_tronie"] = apart(worker.vector, ours)
+                    numbers["apart_from_autograd"] = apart(worker.few, truth)
                 results[body][engine] = numbers
+                print(body, engine, numbers, flush=True)
     return results
 
 
 def noise() -> dict[str, float]:
-    """CPU seconds of coins and noise for 400 steps of 143,000 parameters and 48,842 units."""
+    """CPU seconds of coins and noise for 120 steps of 143,000 parameters and 48,842 units."""
     lattice, vector = Lattice.of(143_000, 1.0, 2.0), np.zeros(143_000)
     source = OperatingSystemNoise()
     lattice.blur(vector, source)
-    begun = time.process_time()
-    for _ in range(40):
-        lattice.blur(vector, source)
-    drawn = time.process_time()
-    for _ in range(40):
-        coins(1 / 24, 48_842, source)
-    ended = time.process_time()
+
+    def of_steps(what: Callable[[], Any], repeats: int = 20) -> float:
+        begun = time.process_time()
+        for _ in range(repeats):
+            what()
+        return round(120 / repeats * (time.process_time() - begun), 2)
+
     return {
-        "noise_cpu_s": round(10 * (drawn - begun), 2),
-        "coins_cpu_s": round(10 * (ended - drawn), 2),
+        "lattice_noise_cpu_s": of_steps(lambda: lattice.blur(vector, source)),
+        "float_noise_cpu_s": of_steps(lambda: torch.randn(143_000)),
+        "coins_cpu_s": of_steps(lambda: coins(1 / 24, 48_842, source)),
     }
 
 
-def calibration() -> list[dict[str, float]]:
-    """CPU seconds to find the noise of a run."""
-    found = []
+RUNS = (
+    (1.0, 1e-5, 1 / 24, 120),
+    (8.0, 1e-5, 1 / 24, 120),
+    (1.0, 1e-9, 1 / 24, 400),
+    (8.0, 1e-9, 1 / 24, 400),
+    (0.1, 1e-9, 1 / 24, 120),
+    (1.0, 1e-9, 0.001, 10_000),
+)
+"""Epsilon, delta, rate and steps of some trainings."""
+
+
+def calibration(python: str | None) -> list[dict[str, Any]]:
+    """CPU seconds to find the noise of a run, alone and beside other events, and what Opacus finds."""
+    found: list[dict[str, Any]] = []
+    begun = time.process_time()
     noise_multiplier(Budget(1.0, 1e-5), 0.5, 2)
-    for epsilon, delta, rate, steps, share in (
-        (1.0, 1e-5, 1 / 24, 120, 0.25),
-        (1.0, 1e-9, 1 / 24, 400, 0.25),
-        (8.0, 1e-9, 1 / 24, 400, 0.25),
-        (0.1, 1e-9, 1 / 24, 120, 0.25),
-        (1.0, 1e-9, 0.001, 10_000, 0.2),
-    ):
+    started = round(time.process_time() - begun, 2)
+    for epsilon, delta, rate, steps in RUNS:
         budget = Budget(epsilon, delta)
-        begun = time.process_time()
-        noise = noise_multiplier(budget, rate, steps, mu=budget.mu * share**0.5)
-        found.append(
-            {
-                "epsilon": epsilon,
-                "delta": delta,
-                "rate": round(rate, 4),
-                "steps": steps,
-                "share_of_others": share,
-                "noise_multiplier": round(noise, 4),
-                "cpu_s": round(time.process_time() - begun, 2),
-            }
-        )
+        numbers: dict[str, Any] = {"epsilon": epsilon, "delta": delta, "rate": rate, "steps": steps}
+        for name, share in (("alone", 0.0), ("beside_others_of_an_eighth", 0.125)):
+            begun = time.process_time()
+            noise = noise_multiplier(budget, rate, steps, mu=budget.mu * share**0.5)
+            cpu = round(time.process_time() - begun, 2)
+            numbers[name] = {"noise_multiplier": round(noise, 4), "cpu_s": cpu}
+        found.append(numbers)
+    found[0]["cpu_s_to_load_the_accountant"] = started
+    if python:
+        command = [python, __file__, "--engine", "opacus accounting"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=ENVIRONMENT)
+        for numbers, theirs in zip(found, json.loads(done.stdout), strict=True):
+            numbers["opacus"] = theirs
     return found
+
+
+def account_by_opacus() -> None:
+    """What Opacus's two accountants find for the same runs, to the same precision in epsilon."""
+    from opacus.accountants.utils import get_noise_multiplier  # noqa: PLC0415
+
+    warnings.simplefilter("ignore")
+    found: list[dict[str, Any]] = []
+    for epsilon, delta, rate, steps in RUNS:
+        numbers: dict[str, Any] = {}
+        for accountant in ("rdp", "prv"):
+            begun = time.process_time()
+            try:
+                noise = get_noise_multiplier(
+                    target_epsilon=epsilon,
+                    target_delta=delta,
+                    sample_rate=rate,
+                    steps=steps,
+                    accountant=accountant,
+                    epsilon_tolerance=2e-4 * epsilon,
+                )
+                numbers[accountant] = {
+                    "noise_multiplier": round(noise, 4),
+                    "cpu_s": round(time.process_time() - begun, 2),
+                }
+            except Exception as error:  # noqa: BLE001, what fails is a result
+                numbers[accountant] = f"{type(error).__name__}: {error}"[:120]
+        found.append(numbers)
+    print(json.dumps(found))
+
+
+def versions(python: str | None) -> dict[str, str]:
+    """What was compared."""
+    asked = "import opacus, torch; print(opacus.__version__, torch.__version__)"
+    if python is None:
+        return {"torch": torch.__version__}
+    done = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True)
+    return dict(zip(("opacus", "torch"), done.stdout.split(), strict=True))
 
 
 def main() -> None:
     """Run, print and store."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--opacus", type=Path)
-    parser.add_argument("--engine", choices=ENGINES)
-    parser.add_argument("--body", choices=BODIES)
+    parser.add_argument("--python")
+    parser.add_argument("--engine", choices=(*ENGINES, "opacus accounting"), help=argparse.SUPPRESS)
+    parser.add_argument("--body", choices=BODIES, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    if options.engine == "opacus accounting":
+        account_by_opacus()
+        return
     if options.engine:
-        run(options.engine, options.body, options.out)
+        work(options.engine, options.body, options.out)
         return
     report = {
-        "command": "python benchmarks/dp_sgd.py --opacus FOLDER",
+        "command": "python benchmarks/dp_sgd.py --python opacus/bin/python --out "
+        "benchmarks/results/dp_sgd.json",
         "machine": {
             "cores": os.cpu_count(),
             "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
             "python": platform.python_version(),
             "threads": 1,
+            **versions(options.python),
         },
-        "batch": {"rows": ROWS, "physical": PHYSICAL, "columns": len(SIZES)},
-        "engines": compare(options.opacus),
-        "noise_of_400_steps": noise(),
-        "calibration": calibration(),
+        "batch": {"rows": ROWS, "physical": PHYSICAL, "columns": len(SIZES), "rounds": ROUNDS},
+        "parameters": {
+            body: sum(p.numel() for p in network_and_codes(body)[0].parameters()) for body in BODIES
+        },
+        "engines": compare(options.python),
+        "noise_of_120_steps": noise(),
+        "calibration": calibration(options.python),
     }
     text = json.dumps(report, indent=1) + "\n"
     print(text)

@@ -11,7 +11,8 @@ from tronie.models.estimation import estimate
 from tronie.models.factor import Factor
 from tronie.models.nets.decoding import Decoder, Parameters
 from tronie.models.nets.drawing import Ties
-from tronie.models.nets.net_field import NetField, as_codes, drawing_order
+from tronie.models.nets.frame import as_codes, drawing_order
+from tronie.models.nets.net_field import NetField
 from tronie.models.nets.shape import Body, Shape
 from tronie.schema.domain import Domain
 

@@ -10,6 +10,12 @@ from pathlib import Path
 
 from tronie.errors import OutputError
 
+NOT_PRIVATE = "NOT-PRIVATE.json"
+"""A file that says of all others in its folder that they were made without privacy."""
+
+PRIVATE_MODE = 0o600
+"""Mode of files that only their owner may read."""
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Generator[Path, None, None]:
@@ -51,18 +57,27 @@ def atomic_path(path: str | Path) -> Generator[Path, None, None]:
         temporary.unlink(missing_ok=True)
 
 
-def atomic_write(path: str | Path, content: bytes) -> None:
+def atomic_write(path: str | Path, content: bytes, *, mode: int | None = None) -> None:
     """Write a whole file at once.
 
     Args:
         path: Where the file is to appear. A file that is there already is replaced.
         content: All of its bytes.
+        mode: Who may read it; as the process's mask says when not given.
 
     Raises:
         OutputError: As `atomic_path`.
     """
     with atomic_path(path) as temporary:
+        if mode is not None:
+            reserve(temporary, mode)
         temporary.write_bytes(content)
+
+
+def reserve(path: Path, mode: int) -> None:
+    """Make an empty file of some mode, before anything that not all may read is in it."""
+    path.touch(mode, exist_ok=False)
+    path.chmod(mode)
 
 
 def _require_place(path: str | Path, target: Path) -> None:

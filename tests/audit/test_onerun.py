@@ -16,10 +16,12 @@ from tronie.audit.result import Audit
 from tronie.errors import InputError
 from tronie.measure import curator as curator_module
 from tronie.measure.noise import InsecureNoise, Noise, discrete_gaussian
+from tronie.privacy.budget import Budget
 from tronie.privacy.gdp import gdp_mu
 from tronie.schema.schema import Schema
+from tronie.synth.learning import TRAIN
 from tronie.synth.methods import METHODS
-from tronie.synth.settings import DEFAULTS, Settings
+from tronie.synth.settings import DEFAULTS, Settings, Training
 from tronie.synth.workload import Workload
 
 DELTA = 1e-5
@@ -106,6 +108,8 @@ def audited(method: str = "independent", epsilon: float = 8.0, columns: int = 1)
     settings = DEFAULTS
     if method == "direct":
         settings = Settings(workload=Workload.of_pairs(list(schema.columns)))
+    elif any(s.name == TRAIN for s in METHODS[method].plan(schema, Budget(epsilon, DELTA)).steps):
+        settings = Settings(training=Training(epochs=0.5))
     return one_run_of(
         method,
         rows,

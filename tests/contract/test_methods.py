@@ -86,8 +86,16 @@ def people(rows: int, seed: int = 0) -> pa.Table:
     )
 
 
-TRAINED = {"transformer", "lstm", "hybrid"}
+TRAINED = {"transformer", "lstm", "hybrid", "vae", "gan", "marginal_net"}
 """Methods that train a network: briefly here, for what must hold of an untrained one too."""
+
+CHEAP: dict[str, dict[str, Any]] = {
+    "llm": {
+        "language": tronie.LanguageSettings(stage1_rows=2048, population=4096),
+        "training": tronie.Training(epochs=0.5),
+    }
+}
+"""What makes methods quick enough for tests."""
 
 VARIANTS = {"mst-exponential": Mst("exponential"), "aim-exponential": Aim("exponential")}
 
@@ -107,6 +115,7 @@ def fitted(
         if method.name == "direct":
             known = [name for name in table.column_names if name not in ("id", "notes", "label")]
             more["workload"] = chain(known)
+        more = {**CHEAP.get(method.name, {}), **more}
         if method.name in TRAINED:
             more = {"effort": "fast", "training": tronie.Training(epochs=0.5)} | more
         return tronie.fit(table, more.pop("schema", SCHEMA), epsilon=epsilon, ledger=ledger, **more)

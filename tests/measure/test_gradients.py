@@ -19,7 +19,14 @@ from tronie.errors import BudgetError, BudgetExceeded, BundleError, Cancelled, I
 from tronie.measure import gradients as gradients_module  # noqa: E402
 from tronie.measure.clipping import ClippedGradients  # noqa: E402
 from tronie.measure.curator import Curator, Meter  # noqa: E402
-from tronie.measure.gradients import Descent, _Optimiser, _Units, descend, require_row_losses  # noqa: E402
+from tronie.measure.gradients import (  # noqa: E402
+    Descent,
+    _Optimiser,
+    _Units,
+    descend,
+    descend_exactly,
+    require_row_losses,
+)
 from tronie.measure.lattice import Lattice  # noqa: E402
 from tronie.measure.noise import InsecureNoise  # noqa: E402
 from tronie.measure.training_state import Receipt, TrainingState  # noqa: E402
@@ -577,3 +584,74 @@ def test_threads_are_left_as_they_were() -> None:
 def test_large_networks_use_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gradients_module, "SMALL", 0)
     run(Tally(4), np.zeros((2, 1), np.uint8), settings())
+
+
+# --- between steps ------------------------------------------------------------------------------
+
+
+class Pulled(nn.Module):
+    """A tally whose loss is multiplied by a buffer, beside a parameter that is not trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tally = Tally(4)
+        self.frozen = nn.Linear(2, 2)
+        self.frozen.requires_grad_(requires_grad=False)
+        self.register_buffer("pull", torch.ones(()))
+
+    def forward(self, codes: Any) -> Any:
+        return self.tally(codes) * self.pull
+
+
+def test_what_is_not_trained_may_change_between_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later steps see the change, the state does not hold it, and sums are clipped as before."""
+    seen = sums(monkeypatch)
+    network = Pulled()
+    told: list[int] = []
+
+    def after(step: int) -> None:
+        told.append(step)
+        network.pull.fill_(0.5 if step == 0 else 7.0)
+        network.frozen.weight.fill_(float(step))
+
+    codes = np.zeros((10, 1), np.uint8)
+    ended = run(network, codes, settings(rate=1.0), after_step=after)
+    assert told == [0, 1, 2]
+    assert [float(one[0]) for one in seen] == [10.0, 5.0, 10.0]
+    assert ended.weights.shape == (4,)
+    assert float(network.frozen.weight[0, 0]) == 2.0
+
+
+def test_what_is_trained_may_not_change_between_steps() -> None:
+    ends: list[np.ndarray] = []
+    for change in (0.0, 1000.0):
+        network = Tally(4)
+
+        def after(step: int, network: Tally = network, change: float = change) -> None:
+            network.values.weight.data.add_(change)
+
+        ended = run(network, rows_of(20), settings(), after_step=after)
+        ends.append(ended.weights)
+    assert np.array_equal(ends[0], ends[1])
+
+
+def test_a_curator_tells_of_steps_that_were_answered() -> None:
+    curator, meter = curator_of()
+    told: list[int] = []
+
+    def after(step: int) -> None:
+        told.append(step)
+        with pytest.raises(BudgetExceeded, match="twice"):
+            meter.use(0, step)
+
+    curator.train(Tally(4), ["a"], settings(), after_step=after)
+    assert told == [0, 1, 2]
+
+
+def test_ordinary_training_tells_of_its_steps_too() -> None:
+    told: list[int] = []
+    noise = InsecureNoise(0)
+    descend_exactly(
+        Tally(4), rows_of(0), settings(), noise, lambda step: None, after_step=told.append
+    )
+    assert told == [0, 1, 2]

@@ -11,6 +11,7 @@ Chaudhuri 2024, arXiv 2410.22235.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -26,11 +27,14 @@ from tronie.audit.bounds import (
 )
 from tronie.audit.power import best_guesses, guess, one_run_power, verdict
 from tronie.audit.result import Audit
+from tronie.audit.trained import WEIGHED, Trained
 from tronie.errors import InputError
 from tronie.measure.curator import Curator, Meter
 from tronie.measure.noise import Noise
 from tronie.measure.queries import CountQuery, Ints, Marginal
 from tronie.measure.records import Records
+from tronie.measure.training_state import Receipt, TrainingState
+from tronie.privacy.accounting import samples
 from tronie.privacy.budget import Budget
 from tronie.release.fit import appoint
 from tronie.schema.domain import Clique
@@ -45,10 +49,15 @@ from tronie.tables.sources import open_source
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tronie.measure.descent import Descent
+
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
 
 RELATION = "add/remove one canary"
+
+NOT_CHARGED = Receipt("", (), 0, 0)
+"""Of a network before its training."""
 
 THREAT_MODEL = (
     "The attacker knows all canaries and all other rows, sees what the run gave away, and guesses which "
@@ -170,15 +179,17 @@ class Heard:
 
 
 class Listener(Curator):
-    """A curator that keeps the marginals that it released.
+    """A curator that keeps the marginals that it released, and the states of trainings.
 
     Attributes:
         heard: Released marginals, in the order in which they were asked for.
+        trained: Trainings on rows.
     """
 
     def __init__(self, *args: Any, schema: Schema, **options: Any) -> None:
         super().__init__(*args, **options)
         self.heard: list[Heard] = []
+        self.trained: list[Trained] = []
         self._schema = schema
 
     def adopt(self, schema: Schema) -> None:
@@ -196,6 +207,25 @@ class Listener(Curator):
         ]
         return answers
 
+    def train(
+        self, network: Any, columns: Sequence[str], descent: Descent, **options: Any
+    ) -> TrainingState:
+        """Fit a network to the rows, and keep all its states."""
+        before = copy.deepcopy(network)
+        weights = np.concatenate(
+            [p.detach().cpu().numpy().reshape(-1) for p in network.parameters() if p.requires_grad]
+        )
+        nothing = np.zeros_like(weights)
+        states = [TrainingState(0, 0, weights, nothing, nothing, NOT_CHARGED)]
+        if options.get("state"):
+            states = [options["state"]]
+        options |= {"keep": states.append, "keep_every": 1}
+        ended = super().train(network, columns, descent, **options)
+        self.trained.append(
+            Trained(before, tuple(columns), self._codings, self._schema, descent, tuple(states))
+        )
+        return ended
+
 
 def one_run_of(
     method: str | Synthesizer,
@@ -208,14 +238,17 @@ def one_run_of(
     included: Flags | None = None,
     settings: Settings = DEFAULTS,
     guesses: int | None = None,
+    steps: int = WEIGHED,
     confidence: float = CONFIDENCE,
     noise: Noise | None = None,
 ) -> Audit:
-    """Audit one of tronie's methods in one run, by the marginals that it measures.
+    """Audit one of tronie's methods in one run, by the marginals that it measures and by its trainings.
 
     The score of a canary is the sum, over all released marginals, of its cell's noisy count less what
     known rows account for, in units of the noise's variance: the log likelihood ratio, had no other
-    canary the same cell.
+    canary the same cell. Noisy sums of gradients add theirs (`tronie.audit.trained.Trained.score`). A
+    method that trains on sampled rows does not claim Gaussian DP, so the bound is then the one for any
+    mechanism.
 
     Args:
         method: The method or its name.
@@ -227,6 +260,7 @@ def one_run_of(
         included: Which canaries take part; by default fresh coins decide.
         settings: Wishes for the method.
         guesses: About how many canaries to guess.
+        steps: Steps of a training that are weighed, at most.
         confidence: Probability with which a correct claim is not called a violation.
         noise: Source of randomness; the operating system's unless a test injects another.
 
@@ -247,20 +281,22 @@ def one_run_of(
         return Listener(*args, schema=schema, **options)
 
     known = Records(open_source(rows), schema)
-    curator = appoint(
-        listener, Records(open_source(private), schema), Meter(budget), schema, noise=noise
-    )
+    meter = Meter(budget)
+    curator = appoint(listener, Records(open_source(private), schema), meter, schema, noise=noise)
     chosen.fit(curator, schema, plan)
     scores = sum(
         (heard.score(known, canaries) for heard in curator.heard), np.zeros(canaries.num_rows)
     )
+    marked = Records(open_source(canaries), schema)
+    for training in curator.trained:
+        scores += training.score(known, marked, steps)
     return one_run(
         scores,
         included,
         epsilon,
         delta,
         guesses,
-        claim="gaussian",
+        claim="any" if samples(meter.events) else "gaussian",
         confidence=confidence,
         name=f"one run: {chosen.name}",
     )

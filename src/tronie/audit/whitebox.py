@@ -25,13 +25,14 @@ from tronie.audit.games import Neighbours, neighbours
 from tronie.audit.power import game_power, verdict
 from tronie.audit.result import Audit, Verdict
 from tronie.audit.witness import Diverged, Enough, Remembered, Tape, Witness
-from tronie.errors import TronieError
+from tronie.errors import InputError, TronieError
 from tronie.measure.curator import Curator, Meter
 from tronie.measure.noise import Noise
 from tronie.privacy.accounting import total_delta, total_mu
 from tronie.privacy.budget import Budget
 from tronie.privacy.events import Event
 from tronie.release.fit import appoint
+from tronie.synth.learning import TRAIN
 from tronie.synth.method import Synthesizer
 from tronie.synth.methods import AUTO, best_for, method_named
 from tronie.tables.sources import open_source
@@ -244,12 +245,21 @@ def method_game(
         delta: The claim's delta.
         pair: Two neighbouring tables, or the name of such a pair.
         noise: Source of randomness; the operating system's unless a test injects another.
+
+    Raises:
+        InputError: If the method trains a network on rows: its answers are not weighed here, and its runs
+            take seconds. See `tronie.audit.onerun.one_run_of`.
     """
     tables = neighbours(pair) if isinstance(pair, str) else pair
     schema, budget = tables.schema, Budget(epsilon, delta)
     if isinstance(method, str):
         method = best_for(schema)[0] if method == AUTO else method_named(method)
     plan = method.plan(schema, budget, tables.settings(method.name))
+    if any(step.name == TRAIN for step in plan.steps):
+        raise InputError(
+            f"the method {method.name} trains a network, too slowly for a game of many runs.",
+            "Audit it in one run with many canaries: tronie.audit.onerun.one_run_of.",
+        )
     played = method
     return Game(
         method.name,

@@ -241,7 +241,9 @@ def membership(
     loaded = None if model is None else tronie.Model.load(model)
     if loaded is not None:
         given["schema"] = given["schema"] or loaded.schema
-        given["claim"] = "gaussian" if loaded.certificate.claim.mu is not None else "any"
+        paper = loaded.certificate
+        gaussian = isinstance(paper, tronie.Certificate) and paper.claim.mu is not None
+        given["claim"] = "gaussian" if gaussian else "any"
     with progress() as watch:
         watch("attacking")
         found = [density(synthetic, **given), focal_points(synthetic, model=loaded, **given)]

@@ -55,8 +55,13 @@ def sample(
     written = views.written({output: f"{shape[0]:,} synthetic rows, {shape[1]} columns"})
     emit(
         as_json,
-        {"output": str(output), "rows": shape[0], "columns": rows.table.schema.names},
-        written,
+        {
+            "output": str(output),
+            "rows": shape[0],
+            "columns": rows.table.schema.names,
+            "dp": loaded.dp,
+        },
+        [*views.unprotected(loaded), *written],
     )
 
 
@@ -70,14 +75,15 @@ def marginal(model: Path, columns: tuple[str, ...], output: Path | None, as_json
 
     One line for each combination of the COLUMNs' values; numbers and dates in intervals.
     """
-    rows = tronie.Model.load(model).marginal(columns)
+    loaded = tronie.Model.load(model)
+    rows = loaded.marginal(columns)
     if output is not None:
         rows.write(output)
     cells = rows.table.to_pylist()
-    data = {"columns": columns, "cells": cells, "output": output}
+    data = {"columns": columns, "cells": cells, "output": output, "dp": loaded.dp}
     lines = (
         views.cells(columns, cells)
         if output is None
         else views.written({output: f"{len(cells):,} cells"})
     )
-    emit(as_json, data, lines)
+    emit(as_json, data, [*views.unprotected(loaded), *lines])

@@ -17,7 +17,7 @@ DONE, FAILED, BAD_INPUT, REFUSED, FAULT, STOPPED = 0, 1, 2, 3, 70, 130
 
 EXIT_CODES = {
     DONE: "done",
-    FAILED: "verify: the certificate does not hold; audit: a violation was found",
+    FAILED: "verify: the certificate does not hold, or nothing is claimed; audit: a violation was found",
     BAD_INPUT: "bad input, no room to write, or too little memory",
     REFUSED: "the ledger's cap forbids the release",
     FAULT: "a fault in tronie itself",

@@ -6,7 +6,6 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from pydantic import TypeAdapter, ValidationError
 
 if TYPE_CHECKING:
     from tronie.synth.language_settings import LanguageSettings
@@ -36,6 +35,8 @@ def filled(kind: type[Kind], given: tuple[str, ...]) -> Kind:
         BadParameter: If there is no such field, or its value is of another type.
         InputError: If the values make no sense.
     """
+    from pydantic import TypeAdapter, ValidationError
+
     names = [field.name for field in fields(kind)]  # pyright: ignore[reportArgumentType]
     values: dict[str, Any] = {}
     for text in given:

@@ -33,6 +33,10 @@ METHODS = (
     "transformer",
     "lstm",
     "hybrid",
+    "vae",
+    "gan",
+    "marginal_net",
+    "llm",
 )
 """Choices of ``--method``."""
 
@@ -43,7 +47,6 @@ PATH = click.Path(path_type=Path)
 class Choices(TypedDict):
     """What every command that plans or spends takes, as keyword arguments."""
 
-    epsilon: float
     delta: float
     method: str
     effort: Effort
@@ -57,12 +60,15 @@ class Choices(TypedDict):
 class Planning(Choices):
     """What `tronie.plan` takes besides."""
 
+    epsilon: float
     rows: int | None
 
 
 class Spending(Choices):
     """What `tronie.fit` and `tronie.synthesize` take besides."""
 
+    epsilon: float | None
+    dp: bool
     discover: bool
     prior: str | None
     table: str | None
@@ -70,9 +76,9 @@ class Spending(Choices):
     max_epsilon: float | None
 
 
-epsilon = click.option(
-    "--epsilon", type=float, required=True, help="Privacy budget; smaller is more private."
-)
+BUDGET = "Privacy budget; smaller is more private."
+
+epsilon = click.option("--epsilon", type=float, required=True, help=BUDGET)
 delta = click.option(
     "--delta",
     type=float,
@@ -151,6 +157,17 @@ def spending(command: F) -> F:
         is_flag=True,
         help="Find bounds and categories that the schema does not declare, privately.",
     )
+    budget = click.option(
+        "--epsilon", type=float, help=f"{BUDGET} Needed, unless with --no-privacy."
+    )
+    exact = click.option(
+        "--no-privacy",
+        "dp",
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="No noise, for comparison only: nothing is claimed, and nothing may be published.",
+    )
     cap = click.option(
         "--max-epsilon",
         type=float,
@@ -159,6 +176,6 @@ def spending(command: F) -> F:
     prior = click.option(
         "--prior", metavar="FILE", help="Rows or a model of the same columns; you say it is public."
     )
-    for option in (prior, wishes, ledger, cap, table, discover, method, delta, epsilon):
+    for option in (prior, wishes, ledger, cap, table, discover, method, exact, delta, budget):
         command = option(command)
     return command

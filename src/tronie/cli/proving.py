@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,10 @@ from tronie.cli import options, views
 from tronie.cli.ending import FAILED
 from tronie.cli.show import emit
 from tronie.errors import BundleError, InputError
+from tronie.files import NOT_PRIVATE
+
+if TYPE_CHECKING:
+    from tronie.privacy.disclaimer import Statement
 
 CERTIFICATE, MODEL = "certificate.json", "model.tronie"
 """Names in a release folder."""
@@ -86,25 +91,43 @@ def verify(ctx: click.Context, place: Path, as_json: bool) -> None:
     """Recompute epsilon from the listed accesses alone.
 
     CERTIFICATE is a certificate's file, a model or a release folder. Ends with exit code 1 if the
-    claim does not hold.
+    claim does not hold, and if nothing is claimed.
     """
     checked = _certificate(place)
     found = checked.verify()
-    if (place / MODEL).is_file() and tronie.Model.load(place / MODEL).certificate != checked:
-        problem = f"The folder's {MODEL} holds another certificate."
-        found = replace(found, ok=False, problems=(*found.problems, problem))
-    data = {"certificate": str(place), "noise": checked.noise, **found.to_dict()}
+    problems = _contradictions(place, checked)
+    if problems:
+        found = replace(found, ok=False, problems=(*found.problems, *problems))
+    about = {"noise": checked.noise} if isinstance(checked, tronie.Certificate) else {"dp": False}
+    data = {"certificate": str(place), **about, **found.to_dict()}
     emit(as_json, data, views.verification(place, checked, found))
     if not found.ok:
         ctx.exit(FAILED)
 
 
-def _certificate(place: Path) -> tronie.Certificate:
-    """The certificate that is, or that lies in, a file or folder."""
+def _contradictions(place: Path, checked: Statement) -> tuple[str, ...]:
+    """What else in a release folder does not agree with its certificate."""
+    if not place.is_dir():
+        return ()
+    from tronie.tables.stamp import says_not_private
+
+    problems: list[str] = []
+    if (place / MODEL).is_file() and tronie.Model.load(place / MODEL).certificate != checked:
+        problems.append(f"The folder's {MODEL} holds another certificate.")
+    rows = [file for file in sorted(place.glob("*")) if file.is_file()]
+    if isinstance(checked, tronie.Certificate) and any(map(says_not_private, rows)):
+        problems.append("A file in the folder says that it was made without privacy.")
+    return tuple(problems)
+
+
+def _certificate(place: Path) -> Statement:
+    """The certificate that is, or that lies in, a file or folder; or the statement that there is none."""
+    from tronie.privacy.disclaimer import read_statement
+
     if place.is_dir():
-        place = place / CERTIFICATE
+        place = place / (NOT_PRIVATE if (place / NOT_PRIVATE).is_file() else CERTIFICATE)
     if not place.is_file():
         raise BundleError(f"there is no file {str(place)!r}.", "Check the path.")
     if zipfile.is_zipfile(place):
         return tronie.Model.load(place).certificate
-    return tronie.Certificate.read(place)
+    return read_statement(place)

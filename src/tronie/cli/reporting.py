@@ -227,7 +227,7 @@ def brief(found: Report) -> dict[str, Any]:
 def _claimed(claim: Claim) -> str:
     from tronie.reports.plain_text import printable
 
-    words = claim.guarantee
+    words = alarm(claim.guarantee) if claim.dp is False else claim.guarantee
     if claim.unit:
         words += f", for adding or removing {printable(claim.unit)}"
     return words if claim.verified is not False else f"{words}; {alarm('DOES NOT HOLD')}"

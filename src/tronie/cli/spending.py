@@ -17,6 +17,7 @@ from tronie.cli.options import Spending
 from tronie.cli.places import require_new, require_room
 from tronie.cli.progress import progress
 from tronie.cli.show import aside, emit
+from tronie.files import NOT_PRIVATE
 
 if TYPE_CHECKING:
     from tronie.release.fit import Watch
@@ -30,8 +31,9 @@ FORMATS = ("parquet", "csv", "arrow")
 
 CONTENTS = {
     "certificate.json": "what was spent, for anyone to recompute: `tronie verify`",
+    NOT_PRIVATE: "says that nothing is claimed",
     "model.tronie": "draws more rows at no further cost: `tronie sample`",
-    "plan.json": "how the budget was split before a row was read",
+    "plan.json": "what was decided before a row was read",
     "report.txt": "the report above",
 }
 """File of a release folder -> what it is."""
@@ -77,7 +79,8 @@ def synthesize(
     """From a private TABLE to a folder that may be published.
 
     The folder holds the synthetic table, its certificate, the model, the plan and a report. SCHEMA
-    says what is publicly known about the columns; without one, give --discover.
+    says what is publicly known about the columns; without one, give --discover. With --no-privacy the
+    folder is for you alone.
     """
     with progress() as watch:
         release = tronie.synthesize(
@@ -179,7 +182,8 @@ def _released(release: Release) -> Iterator[str]:
     folder, shape = release.folder, release.rows.table.shape
     table = next(path.name for path in folder.iterdir() if path.stem == "synthetic")
     synthetic = {folder / table: f"{shape[0]:,} synthetic rows, {shape[1]} columns"}
-    yield from views.written({**synthetic, **{folder / n: what for n, what in CONTENTS.items()}})
+    contents = {folder / n: what for n, what in CONTENTS.items() if (folder / n).exists()}
+    yield from views.written({**synthetic, **contents})
 
 
 def _files(release: Release) -> dict[str, Any]:
@@ -190,11 +194,14 @@ def _files(release: Release) -> dict[str, Any]:
 def _summary(model: Model, report: ReleaseReport) -> dict[str, Any]:
     """A model as plain data."""
     certificate = model.certificate
+    claim = {}
+    if isinstance(certificate, tronie.Certificate):
+        claim = {**certificate.claim.model_dump(mode="json"), "noise": certificate.noise}
     return {
         "dataset": certificate.dataset,
         "method": certificate.method,
-        **certificate.claim.model_dump(mode="json"),
-        "noise": certificate.noise,
+        "dp": model.dp,
+        **claim,
         "columns": model.types.names,
         "dropped": model.dropped,
         "report": asdict(report),

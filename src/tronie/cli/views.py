@@ -6,11 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tronie
 from tronie.cli.show import alarm, aside, facts, grid, title
 
 if TYPE_CHECKING:
-    from tronie.privacy.certificate import Certificate, Verification
+    from tronie.privacy.certificate import Verification
+    from tronie.privacy.disclaimer import Disclaimer, Statement
     from tronie.privacy.ledger_entries import Entry, Total
+    from tronie.release.model import Model
     from tronie.release.report import ReleaseReport
     from tronie.schema.schema import Schema
     from tronie.synth.plan import Plan
@@ -29,6 +32,8 @@ WORST = 5
 
 def report(found: ReleaseReport) -> Iterator[str]:
     """A release's report, each line with its meaning."""
+    if found.banner:
+        yield alarm(f"NOT PRIVATE: {found.banner}")
     yield title(found.title)
     for heading, lines in (("What is guaranteed", found.claim), ("What it is worth", found.worth)):
         yield ""
@@ -36,8 +41,9 @@ def report(found: ReleaseReport) -> Iterator[str]:
         for line in lines:
             yield f"  {line.name}: {noise(line.value) if line.name == NOISE else line.value}"
             yield aside(line.meaning)
-    yield ""
-    yield title("Where the budget went")
+    if found.budget:
+        yield ""
+        yield title("Where the budget went")
     yield from facts((name, f"{share:6.1%}") for name, share in found.budget.items())
 
 
@@ -147,12 +153,15 @@ def entries(found: Iterable[Entry]) -> Iterator[str]:
         yield from grid(header, rows, "rllrrl")
 
 
-def certificate(found: Certificate) -> Iterator[str]:
-    """A certificate in words, its accesses in a table."""
+def certificate(found: Statement) -> Iterator[str]:
+    """A certificate in words, its accesses in a table; or that there is none."""
     first, *lines = found.to_text().splitlines()
-    yield title(first)
+    claimed = isinstance(found, tronie.Certificate)
+    yield title(first) if claimed else alarm(first)
     for line in lines:
         yield alarm(line) if INSECURE in line else line
+    if not claimed:
+        return
     yield title("Accesses to private rows")
     rows = [_access(number, event) for number, event in enumerate(found.events)]
     yield from grid(("", "what", "columns", "noise", "mu"), rows, "rllrr")
@@ -175,8 +184,11 @@ def _price(event: Any) -> tuple[str, str]:
     return noise, f"{event.mu:.4g}"
 
 
-def verification(place: Path, checked: Certificate, found: Verification) -> Iterator[str]:
-    """Whether a certificate holds."""
+def verification(place: Path, checked: Statement, found: Verification) -> Iterator[str]:
+    """Whether a certificate holds; nothing does where nothing is claimed."""
+    if not isinstance(checked, tronie.Certificate):
+        yield from _nothing(place, checked, found)
+        return
     yield (
         title(f"{place}: the certificate holds")
         if found.ok
@@ -196,6 +208,21 @@ def verification(place: Path, checked: Certificate, found: Verification) -> Iter
     )
     for problem in found.problems:
         yield alarm(f"  {problem}")
+
+
+def _nothing(place: Path, checked: Disclaimer, found: Verification) -> Iterator[str]:
+    yield alarm(f"{place}: NOTHING IS CLAIMED")
+    yield from facts([("data set", f"{checked.dataset}, by {checked.method}")])
+    for problem in found.problems:
+        yield alarm(f"  {problem}")
+
+
+def unprotected(model: Model) -> Iterator[str]:
+    """A warning, if what is drawn from a model is not private."""
+    from tronie.privacy.disclaimer import NOT_PRIVATE
+
+    if not model.dp:
+        yield alarm(f"NOT PRIVATE: {NOT_PRIVATE}")
 
 
 def cells(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -148,7 +148,7 @@ def _holds(condition: Condition, points: Ints) -> Bools:
 def _condition(column: Modelled, rng: np.random.Generator) -> Condition:
     if is_nominal(column):
         chosen = rng.random(column.points + 2) < 0.5
-        chosen[rng.integers(column.points)] = True
+        chosen[rng.integers(max(column.points, 1))] = True
         return chosen
     low, high = sorted(rng.integers(0, column.points, 2).tolist())
     return low, high

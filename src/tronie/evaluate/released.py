@@ -31,6 +31,7 @@ from tronie.privacy.ledger import Ledger
 from tronie.release.model import Model
 from tronie.release.report import ReleaseReport, describe
 from tronie.release.settling import settle
+from tronie.release.without_privacy import require_private
 from tronie.schema.schema import Schema
 from tronie.tables.compatibility import check_types
 from tronie.tables.sources import open_source
@@ -143,12 +144,15 @@ def released_scores(
         noise: A fake source of noise, for tests; the certificate says so.
 
     Raises:
-        InputError: If something is wrong with what was given, or the score would be too inexact for
-            the number of rows that is known; nothing was spent.
+        InputError: If something is wrong with what was given, the synthetic rows were made without
+            privacy, or the score would be too inexact for the number of rows that is known; nothing
+            was spent.
         BudgetExceeded: If the ledger's cap forbids the report; nothing was spent.
         TooInexact: If a first look at the number of rows shows that the score would be too inexact.
             That look, about an eighth of epsilon, was spent.
     """
+    for thing in (synthetic, schema):
+        require_private(thing, "the synthetic table")
     model = schema if isinstance(schema, Model) else None
     facts = _facts(schema)
     compared = facts.model_copy(update={"columns": facts.lattices, "constraints": ()})

@@ -12,8 +12,10 @@ import pyarrow as pa
 from tronie.errors import InputError
 from tronie.filters.result import CERTIFICATE, Filter, Filtered, read_stamp, steps_of
 from tronie.privacy.certificate import Certificate
+from tronie.privacy.disclaimer import NOT_PRIVATE
 from tronie.release.rows import Rows
 from tronie.tables.sources import open_source
+from tronie.tables.stamp import says_not_private
 
 
 def apply_filters(
@@ -58,7 +60,8 @@ def apply_filters(
         dropped.append(int((~kept).sum()))
         table = table.take(pa.array(np.flatnonzero(kept)))
     dp, reason = _standing(rows, certificate, against)
-    return Filtered(Rows(table), steps_of(filters, dropped), given, dp, reason)
+    left = Rows(table).not_private() if says_not_private(rows) else Rows(table)
+    return Filtered(left, steps_of(filters, dropped), given, dp, reason)
 
 
 def _certificate_beside(rows: Any) -> Certificate | None:
@@ -92,6 +95,8 @@ def _standing(
             f"{' and '.join(against)}: the filter compared with real rows, so that which rows are "
             "missing depends on them without noise."
         )
+    if says_not_private(rows):
+        return False, f"The rows were not private before. {NOT_PRIVATE}"
     before = read_stamp(Path(rows)) if isinstance(rows, str | Path) else None
     if before is not None and before["dp"] is False:
         return False, f"The rows were not private before: {before['reason']}"

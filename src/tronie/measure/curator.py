@@ -344,6 +344,7 @@ class Curator:
         state: TrainingState | None = None,
         keep: Callable[[TrainingState], None] | None = None,
         keep_every: int = 0,
+        after_step: Callable[[int], None] | None = None,
     ) -> TrainingState:
         """Fit a network to the rows by private gradient descent.
 
@@ -356,6 +357,7 @@ class Curator:
             state: Where an earlier call on the same reservation was stopped; nothing is charged.
             keep: Given states to go on from; see `tronie.measure.gradients.descend`.
             keep_every: After how many steps, besides the end; 0 for the end only.
+            after_step: Told the number of each step after it; see `tronie.measure.gradients.descend`.
 
         Returns:
             The state after the last step.
@@ -364,8 +366,9 @@ class Curator:
             All steps are charged before a row is read, as one `SampledGaussian` event, and each is
             answered at most once. A unit of several rows is charged as whole, though its rows are
             sampled and clipped one by one (`Descent.for_rows`). The network sees private rows only
-            inside clipped, noisy sums. Progress names steps, never losses or parts that were
-            clipped: these are private.
+            inside clipped, noisy sums. `after_step` sees no row and no sum before its noise: what it
+            changes in the network is chosen by noisy answers, as any later question may be.
+            Progress names steps, never losses or parts that were clipped: these are private.
 
         Edge cases:
             An empty table is answered like any other, by noise. The network is checked on random
@@ -406,6 +409,7 @@ class Curator:
             state=state,
             keep=None if keep is None else lambda reached: keep(signed(reached)),
             keep_every=keep_every,
+            after_step=after_step,
         )
         return signed(ended)
 

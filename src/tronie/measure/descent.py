@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from tronie.errors import InputError
+from tronie.errors import BudgetError, InputError
 from tronie.privacy.budget import Budget
+from tronie.privacy.calibration import LEAST_NOISE
 from tronie.privacy.calibration import noise_multiplier as calibrated_noise
 from tronie.privacy.events import Event, SampledGaussian
 
@@ -22,6 +23,12 @@ STEPS = 120
 
 LEARNING_RATE = 1.2e-2
 """Largest learning rate, where none is asked for; chosen on coded Adult, see decision 0010."""
+
+ORDINARY_BATCH, ORDINARY_EPOCHS, ORDINARY_STEPS = 512, 15.0, 200
+"""Rows of a batch, epochs, and least steps of a training without privacy."""
+
+ORDINARY_RATE = 3e-3
+"""Its largest learning rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +151,7 @@ def default_descent(
 
     Raises:
         InputError: If a batch size is given, but not the number of rows.
-        BudgetError: If nothing of the budget is left, or a setting is out of range.
+        BudgetError: If nothing of the budget is left, there is none, or a setting is out of range.
 
     Guarantee:
         With the default noise, other events of at most `mu` together, the others and training fit
@@ -156,6 +163,10 @@ def default_descent(
     >>> round(1 / descent.rate), descent.steps, 1.2 < descent.noise_multiplier < 1.6
     (24, 60, True)
     """
+    if not budget.dp:
+        raise BudgetError(
+            "without a budget there is no noise to work out.", "Use `ordinary_descent`."
+        )
     if batch_size is None:
         rate = RATE
     elif rows is None:
@@ -175,4 +186,42 @@ def default_descent(
         learning_rate=learning_rate or LEARNING_RATE,
         warm_up=min(10, steps // 4),
         divisor=1.0 if rows is None else max(rate * rows, 1.0),
+    )
+
+
+def ordinary_descent(
+    rows: float,
+    *,
+    epochs: float | None = None,
+    batch_size: float | None = None,
+    learning_rate: float | None = None,
+    effort: float = 1.0,
+) -> Descent:
+    """Settings of a training without privacy: smaller batches and many more steps than noise allows.
+
+    Args:
+        rows: Number of rows.
+        epochs: How often each row is used, on average; by default `ORDINARY_EPOCHS`, or as many as make
+            `ORDINARY_STEPS`.
+        batch_size: Rows of a batch, on average.
+        learning_rate: Largest learning rate.
+        effort: What the default number of epochs, or of steps, is multiplied by.
+
+    Guarantee:
+        None. The noise multiplier is the least that there is, so that a private training with these
+        settings by mistake would overdraw any budget.
+
+    >>> descent = ordinary_descent(48_842)
+    >>> descent.steps, round(1 / descent.rate)
+    (1431, 95)
+    """
+    rate = min(1.0, (batch_size or ORDINARY_BATCH) / max(rows, 1.0))
+    steps = max(effort * ORDINARY_EPOCHS / rate, effort * ORDINARY_STEPS)
+    steps = max(round(steps if epochs is None else epochs / rate), 1)
+    return Descent(
+        rate=rate,
+        steps=steps,
+        noise_multiplier=LEAST_NOISE,
+        learning_rate=learning_rate or ORDINARY_RATE,
+        warm_up=min(10, steps // 4),
     )

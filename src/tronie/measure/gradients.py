@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -24,7 +24,7 @@ from tronie.measure.lattice import Floats, Lattice, coins
 from tronie.measure.noise import Noise
 from tronie.measure.training_state import Receipt, TrainingState
 
-__all__ = ["Descent", "default_descent", "descend", "require_row_losses"]
+__all__ = ["Descent", "default_descent", "descend", "descend_exactly", "require_row_losses"]
 
 Codes: TypeAlias = NDArray[np.integer[Any]]
 Ints: TypeAlias = NDArray[np.int64]
@@ -57,6 +57,7 @@ def descend(
     state: TrainingState | None = None,
     keep: Callable[[TrainingState], None] | None = None,
     keep_every: int = 0,
+    after_step: Callable[[int], None] | None = None,
 ) -> TrainingState:
     """Fit a network to private rows; the caller has charged for it.
 
@@ -70,6 +71,8 @@ def descend(
         state: Where to go on; the weights of the network are overwritten with it.
         keep: Given the state at the end, when the run is stopped, and every `keep_every` steps.
         keep_every: Number of steps; 0 for never.
+        after_step: Told the number of each step when its noisy sum has changed the weights. It may
+            change what of the network is not trained, such as buffers and frozen parameters.
 
     Returns:
         The state after the last step; its receipt is empty.
@@ -80,9 +83,13 @@ def descend(
         discrete Gaussian noise to every parameter; then the optimiser uses nothing else. An empty
         sample is a sum of zeros, with noise. So the run costs `descent.event`; see
         `tronie.measure.lattice.Lattice.of` and `tronie.measure.clipping.ClippedGradients.sum`.
+        `after_step` is given nothing but a number, and between steps the network holds noisy answers
+        only. So what it does is post-processing, and the losses of later steps are chosen by earlier
+        answers, which composition allows.
 
     Edge cases:
-        A table without rows gives noise alone. A state that is kept between stops claims the steps
+        What `after_step` does to trained parameters is overwritten, and no state keeps what it
+        changed. A table without rows gives noise alone. A state that is kept between stops claims the steps
         up to the next one: if the run dies, they are given up rather than done twice. A unit of
         more rows than a physical batch makes a larger one.
 
@@ -102,6 +109,8 @@ def descend(
                 sampled = np.flatnonzero(coins(descent.rate, rows.count, noise))
                 noisy = lattice.blur(_clipped_sum(core, rows, sampled, descent), noise)
                 optimiser.step(noisy, step)
+                if after_step:
+                    after_step(step)
                 if keep and keep_every and begun % keep_every == 0 and begun < descent.steps:
                     keep(optimiser.state(min(begun + keep_every, descent.steps)))
         finally:
@@ -109,6 +118,47 @@ def descend(
             if keep:
                 keep(ended)
     return ended
+
+
+def descend_exactly(
+    network: nn.Module,
+    codes: Codes,
+    descent: Descent,
+    noise: Noise,
+    watch: Callable[[int], None],
+    *,
+    after_step: Callable[[int], None] | None = None,
+) -> TrainingState:
+    """Fit a network to rows by ordinary gradient descent, for comparison: nothing is clipped or noised.
+
+    Args:
+        network: Gives each row a loss of its own; its parameters are changed.
+        codes: The rows, shape (rows, columns).
+        descent: Settings; those of noise and norm are not used, and a step divides by its rows.
+        noise: Source of the coins that sample rows.
+        watch: Told the number of each step before it begins; may raise to stop the run.
+        after_step: Told the number of each step after it; see `descend`.
+
+    Returns:
+        The state after the last step; its receipt is empty.
+
+    Guarantee:
+        None: what comes out is private.
+
+    Edge cases:
+        A step without rows changes nothing.
+    """
+    core = ClippedGradients(network)
+    optimiser = _Optimiser(core, replace(descent, divisor=1.0), None)
+    with _threads(core.size):
+        for step in range(descent.steps):
+            watch(step)
+            sampled = np.flatnonzero(coins(descent.rate, len(codes), noise))
+            if len(sampled):
+                optimiser.step(_mean_gradient(core, codes[sampled], descent.physical_batch), step)
+            if after_step:
+                after_step(step)
+    return optimiser.state(descent.steps)
 
 
 def require_row_losses(network: nn.Module, sizes: Sequence[int]) -> None:
@@ -143,9 +193,7 @@ def require_row_losses(network: nn.Module, sizes: Sequence[int]) -> None:
                     "the loss of a row depends on the other rows of its batch, or is random.",
                     "Return the sum or mean over the row's own parts, and draw nothing at random.",
                 )
-        max_norm, expected = _clipped_alone(core, codes)
-        found = core.sum(codes, max_norm)
-        if not _length(found - expected) <= _TOLERANCE * (_length(expected) + _TOLERANCE):
+        if not _clips_row_by_row(core, codes):
             raise InputError(
                 "the gradient of a row depends on the other rows of its batch, or a parameter is "
                 "used outside of the layer that owns it.",
@@ -164,26 +212,48 @@ def _losses(network: nn.Module, codes: Tensor) -> Tensor:
     return losses
 
 
-def _clipped_alone(core: ClippedGradients, codes: Tensor) -> tuple[float, Tensor]:
-    """Median norm of the rows' gradients, and their sum clipped to it, row by row."""
-    units: list[Tensor] = []
-    for row in range(len(codes)):
-        loss = core.network(codes[row : row + 1]).sum()
-        parts = cast(
-            "Sequence[Tensor | None]",
-            torch.autograd.grad(loss, core.parameters, allow_unused=True),
-        )
-        flat = [
-            torch.zeros_like(parameter).reshape(-1) if part is None else part.reshape(-1)
-            for parameter, part in zip(core.parameters, parts, strict=True)
-        ]
-        units.append(torch.cat(flat))
-    lengths = [_length(unit) for unit in units]
-    most = max(sorted(lengths)[len(lengths) // 2], 1e-12)
-    scaled = [
-        unit * (most / max(length, most)) for unit, length in zip(units, lengths, strict=True)
+def _clips_row_by_row(core: ClippedGradients, codes: Tensor) -> bool:
+    """Whether a clipped sum is that of the rows' own gradients, each shortened to the norm or further."""
+    rows = [codes[row : row + 1] for row in range(len(codes))]
+    gradients = [_gradient(core, row) for row in rows]
+    most = max(sorted(map(_length, gradients))[len(rows) // 2], 1e-12)
+    clipped = [core.sum(row, most) for row in rows]
+    own = all(_shortened(*both, most) for both in zip(clipped, gradients, strict=True))
+    return own and _near(core.sum(codes, most), torch.stack(clipped).sum(0))
+
+
+def _shortened(found: Tensor, gradient: Tensor, most: float) -> bool:
+    """Whether a vector is a part of a gradient, and no longer than allowed."""
+    part = float(found @ gradient) / max(float(gradient @ gradient), 1e-30)
+    fits = _length(found) <= most * (1 + _TOLERANCE)
+    return fits and part >= 0 and _near(found, min(part, 1.0) * gradient)
+
+
+def _near(found: Tensor, expected: Tensor) -> bool:
+    return _length(found - expected) <= _TOLERANCE * (_length(expected) + _TOLERANCE)
+
+
+def _gradient(core: ClippedGradients, codes: Tensor) -> Tensor:
+    """Gradient of the summed losses of some rows, shape (parameters,)."""
+    parts = cast(
+        "Sequence[Tensor | None]",
+        torch.autograd.grad(core.network(codes).sum(), core.parameters, allow_unused=True),
+    )
+    flat = [
+        torch.zeros_like(parameter).reshape(-1) if part is None else part.reshape(-1)
+        for parameter, part in zip(core.parameters, parts, strict=True)
     ]
-    return most, torch.stack(scaled).sum(0)
+    return torch.cat(flat)
+
+
+def _mean_gradient(core: ClippedGradients, codes: Codes, most: int) -> Floats:
+    """Mean gradient of some rows, shape (parameters,), so many of them at a time."""
+    total = np.zeros(core.size)
+    device = core.parameters[0].device
+    for start in range(0, len(codes), most):
+        inputs = _tensor(codes[start : start + most].astype(np.int64)).to(device)
+        total += _gradient(core, inputs).cpu().numpy()
+    return total / len(codes)
 
 
 def _length(vector: Tensor) -> float:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from tronie.errors import BundleError
 from tronie.models.factor import Factor
 from tronie.models.gibbs import GibbsField
+from tronie.models.lm.lm_field import LanguageField
 from tronie.models.markov import Convergence, MarkovRandomField
+from tronie.models.nets.latent_field import LatentField
 from tronie.models.nets.net_field import NetField
 from tronie.models.sampling import sample
 from tronie.models.systematic import Codes
@@ -69,6 +71,8 @@ _NAMES: Mapping[type[Any], str] = {
     MarkovRandomField: TREE,
     GibbsField: "gibbs",
     NetField: "net",
+    LanguageField: "lm",
+    LatentField: "latent",
 }
 
 KINDS: Mapping[str, _Kind] = MappingProxyType(
@@ -76,6 +80,8 @@ KINDS: Mapping[str, _Kind] = MappingProxyType(
         TREE: _Kind(MarkovRandomField.from_arrays, sample),
         "gibbs": _Kind(GibbsField.from_arrays, GibbsField.sample),
         "net": _Kind(NetField.from_arrays, NetField.sample),
+        "lm": _Kind(LanguageField.from_arrays, LanguageField.sample),
+        "latent": _Kind(LatentField.from_arrays, LatentField.sample),
     }
 )
 """Name -> kind of model."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from tronie.errors import BudgetError
 from tronie.privacy.gdp import gdp_mu
@@ -13,6 +13,9 @@ DEFAULT_DELTA = 1e-9
 
 SAMPLER_DELTA = 2.0**-90
 """Part of every delta that pays for the tails which the integer samplers cut off."""
+
+LARGE_MU = 10.0
+"""What sizes follow from without privacy (numbers of codes, shares): epsilon 109 at delta 1e-9."""
 
 _SLACK = 1e-10
 
@@ -55,6 +58,19 @@ class Budget:
             )
 
     @property
+    def dp(self) -> bool:
+        """Whether anything is promised."""
+        return True
+
+    def with_delta(self, delta: float) -> Budget:
+        """The same with another delta.
+
+        Raises:
+            BudgetError: If delta is out of range.
+        """
+        return replace(self, delta=delta)
+
+    @property
     def mu(self) -> float:
         """The largest total GDP parameter that this budget allows.
 
@@ -64,3 +80,35 @@ class Budget:
             a relative 1e-10 is kept back, so that sums of squares may round.
         """
         return gdp_mu(self.epsilon, self.delta - SAMPLER_DELTA) * (1.0 - _SLACK)
+
+
+@dataclass(frozen=True, slots=True)
+class NoPrivacy(Budget):
+    """No limit and no promise: exact answers, to compare private ones with.
+
+    Guarantee:
+        None. Ledger and certificates refuse it.
+
+    >>> NoPrivacy().dp, NoPrivacy().epsilon
+    (False, inf)
+    """
+
+    epsilon: float = field(default=math.inf, init=False)
+    delta: float = field(default=1.0, init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing can be out of range."""
+
+    @property
+    def dp(self) -> bool:
+        """Whether anything is promised."""
+        return False
+
+    def with_delta(self, delta: float) -> Budget:
+        """The same."""
+        return self
+
+    @property
+    def mu(self) -> float:
+        """`LARGE_MU`, for sizes that follow from it."""
+        return LARGE_MU

@@ -7,26 +7,22 @@ happened; its digest finds accidental edits only.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from tronie.errors import BudgetError, BudgetExceeded
-from tronie.files import atomic_write
 from tronie.privacy.accounting import Accountant, samples, spent, total_mu
 from tronie.privacy.attack import best_attack
 from tronie.privacy.budget import Budget
-from tronie.privacy.certificate_json import refusal, require_certificate
+from tronie.privacy.certificate_json import require_certificate
 from tronie.privacy.events import Event, Threshold
 from tronie.privacy.gdp import advantage, tpr_at_fpr
+from tronie.privacy.sealed import Part, Sealed, read_document, versions
 from tronie.schema.schema import PrivacyUnit
 
 FORMAT = 1
@@ -48,11 +44,7 @@ NOT_COVERED = (
 _TOLERANCE: dict[Accountant, float] = {"GDP": 1e-9, "RDP": 1e-9, "PLD": 1e-5}
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Claim(_Part):
+class Claim(Part):
     """The guarantee.
 
     Attributes:
@@ -70,7 +62,7 @@ class Claim(_Part):
     accountant: Accountant
 
 
-class PublicFact(_Part):
+class PublicFact(Part):
     """A fact that was declared public rather than paid for.
 
     Attributes:
@@ -102,13 +94,11 @@ class Verification:
     problems: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON; an infinite epsilon becomes None."""
-        values = asdict(self)
-        finite = math.isfinite(self.epsilon_recomputed)
-        return {**values, "epsilon_recomputed": self.epsilon_recomputed if finite else None}
+        """Plain data, ready for JSON; an infinite epsilon or mu becomes None."""
+        return {name: _finite(value) for name, value in asdict(self).items()}
 
 
-class Certificate(_Part):
+class Certificate(Sealed):
     """What one release can prove about itself.
 
     Attributes:
@@ -168,8 +158,11 @@ class Certificate(_Part):
             on the data.
 
         Raises:
+            BudgetError: If the run had no budget, that is, no privacy.
             BudgetExceeded: If the events cost more than the budget.
         """
+        if not budget.dp:
+            raise BudgetError("a run without privacy gets no certificate.", "Give it a budget.")
         certificate = cls(
             dataset=dataset,
             method=method,
@@ -178,9 +171,9 @@ class Certificate(_Part):
             events=tuple(events),
             public=tuple(PublicFact(item=item, how=how) for item, how in public),
             noise=noise,
-            versions=_versions(),
+            versions=versions(),
         )
-        return certificate.model_copy(update={"digest": certificate._digest()})
+        return certificate.sealed()
 
     def verify(self) -> Verification:
         """Forget the claim, add up the events, and compare.
@@ -199,15 +192,11 @@ class Certificate(_Part):
         )
         if self.noise == "INSECURE":
             problems += ("The noise came from a test source: nothing is guaranteed.",)
-        if self.digest != self._digest():
+        if self.digest != self.digest_now():
             problems += ("The digest does not match: the certificate was changed after its issue.",)
         return Verification(
             not problems, self.claim.epsilon, found.epsilon, found.mu, tuple(problems)
         )
-
-    def to_json(self) -> str:
-        """The certificate as JSON; `from_json` gives back an equal one."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -218,22 +207,7 @@ class Certificate(_Part):
                 or repeated one, or an event's parameter is out of range.
         """
         require_certificate(text, FORMAT)
-        try:
-            return cls.model_validate_json(text, strict=True)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise refusal(f"{place}: {first['msg']}") from None
-        except BudgetError as error:
-            raise refusal(error.what) from None
-
-    def write(self, path: str | Path) -> None:
-        """Write the certificate as a JSON file.
-
-        Raises:
-            OutputError: If it cannot be written; nothing was left half-written.
-        """
-        atomic_write(path, self.to_json().encode())
+        return cls.parse(text)
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
@@ -242,11 +216,7 @@ class Certificate(_Part):
         Raises:
             BundleError: If the file cannot be read, or for the reasons of `from_json`.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise refusal(f"{str(path)!r} cannot be read as text") from error
-        return cls.from_json(text)
+        return cls.from_json(read_document(path))
 
     def to_text(self) -> str:
         """The certificate in words, for people to read."""
@@ -264,11 +234,6 @@ class Certificate(_Part):
             *(f"  - {sentence}" for sentence in self.not_covered),
         ]
         return "\n".join(lines) + "\n"
-
-    def _digest(self) -> str:
-        payload = self.model_dump(mode="json", exclude={"digest"})
-        canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()
 
     def _accounting_problems(self, epsilon: float, mu: float, tolerance: float) -> tuple[str, ...]:
         problems: list[str] = []
@@ -315,12 +280,8 @@ def _threshold_problems(events: Sequence[Event]) -> tuple[str, ...]:
     )
 
 
-def _versions() -> dict[str, str]:
-    return {
-        "tronie": metadata.version("tronie"),
-        "python": platform.python_version(),
-        "numpy": metadata.version("numpy"),
-    }
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _unit(unit: PrivacyUnit) -> str:

@@ -4,6 +4,9 @@ Members: ``manifest.json`` (format, kind and structure of the model, structure o
 ``certificate.json``, ``plan.json``, ``types.arrow`` (names and types of the synthetic table as an empty
 Arrow stream) and ``arrays.safetensors``. Reading checks the members' names and sizes before it unpacks
 them, and every array's shape and values before it is used; nothing in a file is executed.
+
+A model that is not private says so in ``manifest.json``, ``plan.json`` and ``certificate.json``
+(``"dp": false``); a file whose members do not agree is refused.
 """
 
 from __future__ import annotations
@@ -20,10 +23,11 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from tronie.errors import BundleError, InputError
-from tronie.files import atomic_path
+from tronie.files import PRIVATE_MODE, atomic_path, reserve
 from tronie.models.field import TREE, kind_of, read_field
 from tronie.models.uncertainty import Measurements
 from tronie.privacy.certificate import Certificate
+from tronie.privacy.disclaimer import statement_from_json
 from tronie.release.basis import basis_arrays, basis_structure, read_basis
 from tronie.schema.columns import Identifier
 from tronie.schema.grid import Coding, Grid
@@ -79,6 +83,7 @@ def write_bundle(model: Model, path: Path) -> Path:
             {"column": name, "other": coding.grid.other, "null": coding.grid.null}
             for name, coding in model.codings.items()
         ],
+        **({} if model.dp else {"dp": False}),
     }
     contents = {
         "manifest.json": json.dumps(manifest, indent=1).encode(),
@@ -88,12 +93,15 @@ def write_bundle(model: Model, path: Path) -> Path:
         "types.arrow": model.types.serialize().to_pybytes(),
         "arrays.safetensors": save({k: np.ascontiguousarray(v) for k, v in arrays.items()}),
     }
-    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name in _MEMBERS:
-            # A fixed time: two files of the same model are the same bytes.
-            member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            member.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(member, contents[name])
+    with atomic_path(path) as temporary:
+        if not model.dp:
+            reserve(temporary, PRIVATE_MODE)
+        with zipfile.ZipFile(temporary, "w") as archive:
+            for name in _MEMBERS:
+                # A fixed time: two files of the same model are the same bytes.
+                member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+                member.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(member, contents[name])
     return path
 
 
@@ -177,13 +185,13 @@ def _assemble(contents: Mapping[str, bytes]) -> Model:
         codings,
         field,
         {name: float(error) for name, error in manifest["column_errors"].items()},
-        Certificate.from_json(contents["certificate.json"].decode()),
+        statement_from_json(contents["certificate.json"].decode()),
         json.loads(contents["plan.json"]),
         read_basis(manifest["measured"], arrays, field.domain)
         if manifest["tronie"] > 1
         else Measurements(),
     )
-    _require_consistent(model)
+    _require_consistent(model, dp=manifest.get("dp", True))
     return model
 
 
@@ -218,13 +226,15 @@ def _coding(arrays: Mapping[str, Any], number: int, entry: Mapping[str, Any]) ->
     return coding
 
 
-def _require_consistent(model: Model) -> None:
+def _require_consistent(model: Model, *, dp: object) -> None:
     """Refuse a file whose parts do not belong together."""
+    claimed = isinstance(model.certificate, Certificate)
     sizes = {name: coding.size for name, coding in model.codings.items()}
     grids = {name: _shape(coding.grid) for name, coding in model.codings.items()}
     lattices = {name: _shape(Grid.of(column, 1)) for name, column in model.schema.modelled.items()}
     if (
-        sizes != dict(model.field.domain.sizes)
+        any(said is not model.dp for said in (dp, model.plan.get("dp", True), claimed))
+        or sizes != dict(model.field.domain.sizes)
         or grids != lattices
         or not all(_writable(model.schema, field.name, field.type) for field in model.types)
         or any(not 0 <= step["share"] <= 1 for step in model.plan["steps"])

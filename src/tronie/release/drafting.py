@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tronie.errors import InputError
+from tronie.release.without_privacy import require_private
 from tronie.schema.draft import Field, draft_public
 from tronie.schema.draft import draft as draft_fields
 from tronie.schema.hints import kind_of_type
@@ -43,6 +44,7 @@ def draft(
     found = draft_fields(fields, named, kinds=known, typed=not isinstance(rows, CsvSource))
     if public is None:
         return found
+    require_private(public, "the public table")
     readable = {field.name: kind_of_type(field.type)[0] for field in fields} | known
     facts = public_facts(open_source(public), readable)
     shared = [field for field in fields if field.name in facts]

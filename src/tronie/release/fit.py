@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from tronie.errors import InputError, SchemaError
 from tronie.measure.curator import Curator, Meter
+from tronie.measure.exact import ExactCurator, Unmetered
 from tronie.measure.noise import Noise, OperatingSystemNoise
 from tronie.measure.records import Records
 from tronie.models.uncertainty import Measurements
 from tronie.privacy.budget import DEFAULT_DELTA, Budget
 from tronie.privacy.certificate import Certificate
-from tronie.privacy.ledger import Ledger
+from tronie.privacy.disclaimer import Disclaimer, Statement
+from tronie.privacy.ledger import Ledger, Reservation
 from tronie.release.drafting import draft
 from tronie.release.model import Model, is_dropped
 from tronie.release.settling import settle
+from tronie.release.without_privacy import budget_of, require_private
 from tronie.schema.columns import Identifier, Text
 from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
@@ -106,8 +109,9 @@ def fit(
     source: Any,
     schema: Schema | str | Path | None = None,
     *,
-    epsilon: float,
+    epsilon: float | None = None,
     delta: float = DEFAULT_DELTA,
+    dp: bool = True,
     method: str = AUTO,
     discover: bool = False,
     name: str | None = None,
@@ -130,8 +134,10 @@ def fit(
         source: A CSV, Parquet, Arrow or DuckDB file, or any object with the Arrow PyCapsule
             interface, such as a pandas or polars frame.
         schema: Public facts, or the file that holds them; not needed with `discover`.
-        epsilon: Privacy budget.
+        epsilon: Privacy budget; needed unless `dp` is False.
         delta: Probability of a worse loss than epsilon.
+        dp: False for a run without privacy, to compare with: exact answers, nothing in the ledger, and a
+            model that says of itself that it is not private. Not together with a budget or a ledger.
         method: A method's name, or `auto`.
         discover: Find bounds and categories that the schema does not declare privately, for a part
             of the budget.
@@ -154,15 +160,24 @@ def fit(
         noise: A fake source of noise, for tests; the certificate says so.
 
     Returns:
-        The fitted model; it is public.
+        The fitted model; it is public, unless `dp` is False.
 
     Raises:
         InputError: If something is wrong with what was given; nothing was spent.
         BudgetExceeded: If the ledger's cap forbids the release; nothing was spent.
     """
+    budget = budget_of(
+        dp=dp,
+        epsilon=epsilon,
+        delta=delta,
+        training=training,
+        ledger=ledger,
+        max_epsilon=max_epsilon,
+    )
+    if dp:
+        require_private(source, "the table")
     rows = open_source(source, table=table)
     facts = _public_facts(source, rows, schema, name=name, table=table, discover=discover)
-    budget = Budget(epsilon, delta)
     chosen, reason = _method(method, facts)
     public = _public_rows(prior, facts)
     wishes = Settings(
@@ -171,24 +186,39 @@ def fit(
     plan = replace(chosen.plan(facts, budget, wishes), reason=reason)
     noise = noise or OperatingSystemNoise()
     watch = watch or _unwatched
-    book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
+    records = Records(rows, facts)
+    if dp:
+        book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
+        meter, reservation = _reserve(book, facts, plan, max_epsilon)
+        curator = appoint(Curator, records, meter, facts, noise=noise, watch=watch)
+        fitted = settle(reservation, meter, lambda: chosen.fit(curator, facts, plan))
+        statement = _certificate(fitted, plan, meter, noise)
+    else:
+        exact = appoint(ExactCurator, records, Unmetered(), facts, noise=noise, watch=watch)
+        fitted = chosen.fit(exact, facts, plan)
+        statement = Disclaimer.issue(dataset=facts.name, method=plan.method)
+    return _model(rows, fitted, plan, statement)
+
+
+def _reserve(
+    book: Ledger, facts: Schema, plan: Plan, max_epsilon: float | None
+) -> tuple[Meter, Reservation]:
+    """Set the plan's budget aside, and a meter that charges to it."""
     reservation = book.reserve(
         facts.name,
-        budget,
+        plan.budget,
         events=[query.event(facts.unit.max_rows) for query in planned_keys(facts, plan)],
         sampled=any(step.name == TRAIN for step in plan.steps),
         max_epsilon=max_epsilon,
         note=plan.method,
     )
     meter = Meter(
-        budget,
+        plan.budget,
         on_first_answer=reservation.mark_touched,
         on_sampling=reservation.mark_sampled,
         reservation=str(reservation.id),
     )
-    curator = appoint(Curator, Records(rows, facts), meter, facts, noise=noise, watch=watch)
-    fitted = settle(reservation, meter, lambda: chosen.fit(curator, facts, plan))
-    return _model(rows, fitted, plan, meter, noise)
+    return meter, reservation
 
 
 def appoint(
@@ -238,6 +268,7 @@ def _public_rows(prior: Any | None, schema: Schema) -> Records | None:
         )
     if isinstance(prior, str | Path) and Path(prior).suffix == MODEL_SUFFIX:
         prior = Model.load(prior)
+    require_private(prior, "the prior")
     rows = open_source(prior.sample(seed=0) if isinstance(prior, Model) else prior)
     given = set(rows.schema.names)
     columns = {
@@ -290,9 +321,9 @@ def _public_facts(
     return facts
 
 
-def _model(rows: Source, fitted: Fitted, plan: Plan, meter: Meter, noise: Noise) -> Model:
+def _certificate(fitted: Fitted, plan: Plan, meter: Meter, noise: Noise) -> Certificate:
     schema = fitted.prepared.schema
-    certificate = Certificate.issue(
+    return Certificate.issue(
         dataset=schema.name,
         method=plan.method,
         budget=meter.budget,
@@ -301,13 +332,17 @@ def _model(rows: Source, fitted: Fitted, plan: Plan, meter: Meter, noise: Noise)
         public=[*schema.public_facts(), *_prior_facts(plan)],
         noise=noise.label,
     )
+
+
+def _model(rows: Source, fitted: Fitted, plan: Plan, statement: Statement) -> Model:
+    schema = fitted.prepared.schema
     return Model(
         schema,
         _types(rows.schema, schema),
         fitted.prepared.codings,
         fitted.model,
-        fitted.prepared.column_errors,
-        certificate,
+        fitted.prepared.column_errors if plan.budget.dp else {},
+        statement,
         plan.to_dict(),
         Measurements(fitted.measured, plan.sigma("total"), fitted.misfits),
     )

@@ -1,4 +1,8 @@
-"""The public artefact: a fitted model that samples rows without the private table."""
+"""The public artefact: a fitted model that samples rows without the private table.
+
+One that was fitted without privacy is no public artefact. Its certificate is a `Disclaimer`, and all rows
+that it gives are stamped.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from tronie.models.field import Field, draw
 from tronie.models.markov import MarkovRandomField
 from tronie.models.rules import Rules, regions
 from tronie.models.uncertainty import Measurements, Replicas, error_bound, replicate
-from tronie.privacy.certificate import Certificate
+from tronie.privacy.disclaimer import Disclaimer, Statement
 from tronie.release.rows import Rows
 from tronie.schema.columns import Identifier, Text, Value
 from tronie.schema.constraints import Range
@@ -34,7 +38,7 @@ Condition: TypeAlias = Value | Sequence[Value | None] | Range | None
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A fitted model: everything in it is public.
+    """A fitted model: everything in it is public, unless it was fitted without privacy.
 
     Attributes:
         schema: Public facts, and what was found privately.
@@ -42,7 +46,7 @@ class Model:
         codings: Column -> its codes and released histogram.
         field: The joint distribution of the codes.
         column_errors: Column -> expected total variation of its codes, from noise alone.
-        certificate: What the model cost, for anyone to recompute.
+        certificate: What the model cost, for anyone to recompute; or that nothing is claimed.
         plan: How the budget was split, as plain data.
         measurements: What the joint distribution was fitted to.
     """
@@ -52,10 +56,16 @@ class Model:
     codings: Mapping[str, Coding]
     field: Field
     column_errors: Mapping[str, float]
-    certificate: Certificate
+    certificate: Statement
     plan: Mapping[str, Any]
     measurements: Measurements = dataclasses.field(default_factory=Measurements)
     _replicas: list[Replicas] = dataclasses.field(default_factory=list[Replicas], repr=False)
+
+    @property
+    def dp(self) -> bool:
+        """Whether it is differentially private, by its certificate and its plan."""
+        claimed = not isinstance(self.certificate, Disclaimer)
+        return claimed and self.plan.get("dp", True) is True
 
     @property
     def rows(self) -> int:
@@ -96,7 +106,7 @@ class Model:
         codings = {**self.codings, **{name: e.coding for name, e in evidence.items()}}
         rules = Rules.of(self.schema)
         points = expand(codings, codes, rng, axes=rules.axes, rankings=rules.rankings)
-        return Rows.decode(self.schema, self.types, self._derive(points), n)
+        return self._stamped(Rows.decode(self.schema, self.types, self._derive(points), n))
 
     def marginal(self, columns: Sequence[str], *, errors: bool = True) -> Rows:
         """Expected number of rows for each combination of some columns' codes, and its standard error.
@@ -105,7 +115,7 @@ class Model:
         error is the effect of the measurements' noise, found by fitting the model again to fresh noise
         (see `tronie.models.uncertainty`); the first call takes as long as that. It is null where no
         measurement holds all the columns: then the estimate rests on the model's assumptions, and
-        `error_bound` may know how far it is off.
+        `error_bound` may know how far it is off. Without privacy there is no noise, and no error.
 
         Args:
             columns: One or more modelled columns.
@@ -117,9 +127,10 @@ class Model:
         self._require_modelled(columns)
         clique = tuple(columns)
         error = None
-        if errors and self.measurements.supports(clique):
+        if errors and self.dp and self.measurements.supports(clique):
             error = self._standard_error(clique)
-        return Rows.of_marginal(self.schema, self.codings, self.field.marginal(clique), error)
+        expected = self.field.marginal(clique)
+        return self._stamped(Rows.of_marginal(self.schema, self.codings, expected, error))
 
     def error_bound(self, columns: Sequence[str]) -> float | None:
         """Bound on the total variation between some columns' true and modelled shares, if one is known.
@@ -133,6 +144,10 @@ class Model:
         self._require_modelled(columns)
         known = error_bound(self.measurements.misfits, self.field.total)
         return known.get(frozenset(columns))
+
+    def _stamped(self, rows: Rows) -> Rows:
+        """Rows that say whether they are private."""
+        return rows if self.dp else rows.not_private()
 
     def _require_modelled(self, columns: Sequence[str]) -> None:
         unknown = [column for column in columns if column not in self.codings]
@@ -156,7 +171,10 @@ class Model:
         return found.standard_error
 
     def save(self, path: str | Path) -> Path:
-        """Write the model to one file (see `tronie.release.bundle`)."""
+        """Write the model to one file (see `tronie.release.bundle`).
+
+        Only its owner may read the file of a model that is not private (mode 0600).
+        """
         from tronie.release.bundle import write_bundle
 
         return write_bundle(self, Path(path))

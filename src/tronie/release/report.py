@@ -10,6 +10,7 @@ import numpy as np
 from tronie.privacy.accounting import samples
 from tronie.privacy.attack import BestAttack, best_attack
 from tronie.privacy.certificate import Certificate
+from tronie.privacy.disclaimer import MEANING, NOT_PRIVATE, Disclaimer
 from tronie.privacy.gdp import advantage, tpr_at_fpr
 from tronie.release.model import Model
 
@@ -38,16 +39,19 @@ class ReleaseReport:
         claim: The guarantee.
         worth: How good the rows are expected to be.
         budget: Where the budget went: step -> its part.
+        banner: What must be said first, if it is not private.
     """
 
     title: str
     claim: tuple[Line, ...]
     worth: tuple[Line, ...]
     budget: Mapping[str, float]
+    banner: str = ""
 
     def text(self) -> str:
         """The report as plain text."""
-        lines = [self.title, "=" * len(self.title), ""]
+        lines = [f"NOT PRIVATE: {self.banner}", ""] if self.banner else []
+        lines += [self.title, "=" * len(self.title), ""]
         for heading, facts in (
             ("What is guaranteed", self.claim),
             ("What it is worth", self.worth),
@@ -56,7 +60,8 @@ class ReleaseReport:
             for fact in facts:
                 lines += [f"{fact.name}: {fact.value}", f"    {fact.meaning}"]
             lines.append("")
-        lines += ["Where the budget went", "---------------------"]
+        if self.budget:
+            lines += ["Where the budget went", "---------------------"]
         lines += [f"{name:<10} {share:6.1%}" for name, share in self.budget.items()]
         return "\n".join(lines) + "\n"
 
@@ -64,16 +69,20 @@ class ReleaseReport:
 def describe(model: Model) -> ReleaseReport:
     """Describe a fitted model from its certificate and its released numbers.
 
-    Everything here is public: it may be published with the rows.
+    Everything here is public: it may be published with the rows. That of a model that is not private is
+    not, and says so.
     """
     certificate = model.certificate
     title = f"{certificate.dataset}: synthetic rows by {certificate.method}"
+    if isinstance(certificate, Disclaimer) or not model.dp:
+        nothing = Line("guarantee", "none", MEANING)
+        return ReleaseReport(title, (nothing,), tuple(_worth(model)), {}, NOT_PRIVATE)
     shares = {step["name"]: step["share"] for step in model.plan["steps"]}
-    return ReleaseReport(title, tuple(_claim(model)), tuple(_worth(model)), shares)
+    return ReleaseReport(title, tuple(_claim(model, certificate)), tuple(_worth(model)), shares)
 
 
-def _claim(model: Model) -> list[Line]:
-    claim = model.certificate.claim
+def _claim(model: Model, certificate: Certificate) -> list[Line]:
+    claim = certificate.claim
     rows = model.schema.unit.max_rows
     unit = "one row" if rows == 1 else f"the up to {rows} rows of one person"
     facts = [
@@ -84,7 +93,7 @@ def _claim(model: Model) -> list[Line]:
             f"{np.exp(claim.epsilon):.3g}, except with a chance of {claim.delta:g}.",
         ),
     ]
-    if (attack := _attack(model.certificate)) is not None:
+    if (attack := _attack(certificate)) is not None:
         facts.append(
             Line(
                 "best attack",
@@ -94,7 +103,7 @@ def _claim(model: Model) -> list[Line]:
             )
         )
     facts.append(
-        Line("noise", model.certificate.noise, "Anything but the operating system's is for tests.")
+        Line("noise", certificate.noise, "Anything but the operating system's is for tests.")
     )
     return facts
 
@@ -113,8 +122,10 @@ def _worth(model: Model) -> list[Line]:
     facts = [
         Line(
             "rows",
-            f"about {model.rows:,}",
-            "The exact number is private; this is the released estimate.",
+            f"about {model.rows:,}" if model.dp else f"{model.rows:,}",
+            "The exact number is private; this is the released estimate."
+            if model.dp
+            else "As many as the private table has.",
         ),
         Line(
             "columns",
@@ -135,12 +146,15 @@ def _worth(model: Model) -> list[Line]:
             )
         )
     if fit is not None:
+        units = "noise sds" if model.dp else "half rows"
         facts.append(
             Line(
                 "fit",
-                f"{'converged' if fit.converged else 'NOT converged'} (rms {fit.rms:.3f} noise sds)",
+                f"{'converged' if fit.converged else 'NOT converged'} (rms {fit.rms:.3f} {units})",
                 "How far the model is from the best fit to the noisy numbers, in units of their "
-                "noise.",
+                "noise."
+                if model.dp
+                else "How far the model is from the best fit to the counts, in units of half a row.",
             )
         )
     return facts

@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from tronie.files import PRIVATE_MODE
 from tronie.models.expansion import code_spans
 from tronie.models.factor import Factor
+from tronie.privacy.disclaimer import NOT_PRIVATE
 from tronie.schema.columns import Boolean, Category, Identifier, Modelled
 from tronie.schema.grid import Coding, Floats, Ints
 from tronie.schema.points import value_of
 from tronie.schema.schema import Schema
 from tronie.tables.arrays import strings
 from tronie.tables.codec import decode
-from tronie.tables.sinks import write_table
+from tronie.tables.sinks import holds_metadata, write_table
+from tronie.tables.stamp import KEY, NO, is_stamped, stamped, write_stamp
 
 BLOCK_ROWS = 2**18
 """Rows that are decoded at once."""
@@ -35,6 +38,15 @@ class Rows:
     """
 
     table: pa.Table
+
+    @property
+    def dp(self) -> bool:
+        """False if the rows are stamped as made without privacy."""
+        return not is_stamped(self.table.schema)
+
+    def not_private(self) -> Rows:
+        """The same rows, stamped as made without privacy."""
+        return Rows(stamped(self.table))
 
     @classmethod
     def decode(cls, schema: Schema, types: pa.Schema, points: Mapping[str, Ints], n: int) -> Rows:
@@ -84,11 +96,20 @@ class Rows:
     def write(self, path: str | Path) -> Path:
         """Write the rows to a file; the suffix says how (.parquet, .csv, .arrow, .feather).
 
+        Rows that are not private can be read by their owner only (mode 0600) and say so: in the file's
+        metadata, and where it can hold none, in a file beside it that is written first.
+
         Raises:
             OutputError: If the file cannot be written; nothing is left half-written.
         """
-        write_table(self.table, Path(path))
-        return Path(path)
+        place = Path(path)
+        if self.dp:
+            write_table(self.table, place)
+            return place
+        if not holds_metadata(place):
+            write_stamp(place, NOT_PRIVATE)
+        write_table(self.table, place, metadata={KEY: NO}, mode=PRIVATE_MODE)
+        return place
 
 
 def code_labels(column: Modelled, coding: Coding) -> list[str]:

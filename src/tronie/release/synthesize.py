@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tronie.errors import InputError, OutputError
+from tronie.files import NOT_PRIVATE, PRIVATE_MODE
 from tronie.measure.noise import Noise
 from tronie.privacy.budget import DEFAULT_DELTA
 from tronie.privacy.ledger import Ledger
@@ -27,6 +28,12 @@ from tronie.synth.settings import DEFAULTS, Effort, Training
 
 ROOM = 2**20
 """Bytes that must fit beside the folder before anything is spent."""
+
+PRIVATE_FOLDER = 0o700
+"""Mode of a folder that is not private."""
+
+CERTIFICATE = "certificate.json"
+"""The file that makes a folder a release."""
 
 FORMATS = ("parquet", "csv", "arrow")
 """Formats of the synthetic table."""
@@ -54,8 +61,9 @@ def synthesize(
     schema: Schema | str | Path | None = None,
     *,
     output: str | Path,
-    epsilon: float,
+    epsilon: float | None = None,
     delta: float = DEFAULT_DELTA,
+    dp: bool = True,
     method: str = AUTO,
     discover: bool = False,
     name: str | None = None,
@@ -80,6 +88,9 @@ def synthesize(
     The folder holds the synthetic table, ``certificate.json``, ``model.tronie``, ``plan.json`` and
     ``report.txt``; all of it is public. It appears by rename, whole or not at all.
 
+    Without privacy (`dp=False`) nothing of it is: ``NOT-PRIVATE.json`` stands for the certificate, and the
+    folder and its files can be read by their owner only.
+
     Args:
         output: The folder; it must not exist yet, or be empty.
         rows: Number of synthetic rows; the released estimate when not given.
@@ -101,6 +112,7 @@ def synthesize(
             schema,
             epsilon=epsilon,
             delta=delta,
+            dp=dp,
             method=method,
             discover=discover,
             name=name,
@@ -126,17 +138,31 @@ def synthesize(
 
 
 def _write(folder: Path, model: Model, rows: Rows, report: ReleaseReport, format: str) -> None:
+    rows.write(folder / f"synthetic.{format}")
+    model.save(folder / "model.tronie")
+    statement = CERTIFICATE if model.dp else NOT_PRIVATE
+    texts = {
+        statement: model.certificate.to_json(),
+        "plan.json": json.dumps(model.plan, indent=1),
+        "report.txt": report.text(),
+    }
     try:
-        rows.write(folder / f"synthetic.{format}")
-        model.save(folder / "model.tronie")
-        (folder / "certificate.json").write_text(model.certificate.to_json(), encoding="utf-8")
-        (folder / "plan.json").write_text(json.dumps(model.plan, indent=1), encoding="utf-8")
-        (folder / "report.txt").write_text(report.text(), encoding="utf-8")
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        if not model.dp:
+            _close(folder)
     except OSError as error:
         raise OutputError(
             f"the release folder could not be written: {error.strerror}.",
             "Free some space, or choose another folder.",
         ) from None
+
+
+def _close(folder: Path) -> None:
+    """Let nobody but its owner read a folder. Until now the folder around it was closed."""
+    for file in folder.iterdir():
+        file.chmod(PRIVATE_MODE)
+    folder.chmod(PRIVATE_FOLDER)
 
 
 @contextmanager

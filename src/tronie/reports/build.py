@@ -14,6 +14,7 @@ from tronie.measure.noise import Noise
 from tronie.privacy.budget import DEFAULT_DELTA
 from tronie.privacy.ledger import Ledger
 from tronie.release.fit import Watch
+from tronie.release.without_privacy import require_private
 from tronie.reports.claims import budget_of, budget_of_report, claim_of, claims_of_report
 from tronie.reports.given import Given, read_given
 from tronie.reports.methods import RELEASED, methods_of
@@ -131,8 +132,8 @@ def release_report(
         noise: A fake source of noise, for tests; the certificate says so.
 
     Raises:
-        InputError: If there is not exactly one synthetic table, no schema is known, or the score would
-            be too inexact for the number of rows; nothing was spent.
+        InputError: If there is not exactly one synthetic table, it was made without privacy, no schema is
+            known, or the score would be too inexact for the number of rows; nothing was spent.
         BudgetExceeded: If the ledger's cap forbids the report; nothing was spent.
         TooInexact: If a first look at the number of rows shows that the score would be too inexact.
     """
@@ -145,6 +146,8 @@ def release_report(
             "Make a report of each; each has its price.",
         )
     (subject,) = given
+    for thing in (subject.certificate, subject.model):
+        require_private(thing, "the synthetic table")
     known = schema if subject.model is None else subject.model
     if known is None:
         raise InputError(

@@ -6,11 +6,13 @@ import math
 
 from tronie.privacy.accounting import spent
 from tronie.privacy.certificate import Certificate
+from tronie.privacy.disclaimer import MEANING, NOT_PRIVATE, Disclaimer
 from tronie.privacy.gdp import advantage, tpr_at_fpr
 from tronie.release.model import Model
 from tronie.reports.given import Given
 from tronie.reports.result import Claim, Spent
 from tronie.schema.schema import PrivacyUnit
+from tronie.tables.stamp import says_not_private
 
 THIS_REPORT, TOGETHER = "this report", "table and report together"
 """What claims are about, besides tables."""
@@ -19,8 +21,14 @@ NOTHING = "nothing is claimed about this table"
 
 
 def claim_of(given: Given) -> Claim:
-    """What a certificate claims about a table, and whether it holds; without one, nothing."""
+    """What a certificate claims about a table, and whether it holds; without one, nothing.
+
+    A table whose rows or model say that it is not private is not, whatever lies beside it.
+    """
     table, certificate = given.name, given.certificate
+    if isinstance(certificate, Disclaimer) or any(map(says_not_private, (given.rows, given.model))):
+        words = f"NOT PRIVATE. {NOT_PRIVATE}"
+        return Claim(table, words, meanings=(MEANING,), dp=False)
     if certificate is None:
         meaning = "No certificate came with it: tronie does not know how it was made."
         return Claim(table, NOTHING, meanings=(meaning,))
@@ -43,6 +51,7 @@ def claim_of(given: Given) -> Claim:
         problems,
         tuple(_meanings(claim.epsilon, claim.delta, claim.mu, certificate.unit)),
         certificate.not_covered,
+        None if problems else True,
     )
 
 
@@ -54,8 +63,8 @@ def unit_in_words(unit: PrivacyUnit) -> str:
 
 
 def budget_of(table: str, model: Model | None) -> tuple[Spent, ...]:
-    """Where a model's budget went, from its plan."""
-    steps = model.plan["steps"] if model is not None else ()
+    """Where a model's budget went, from its plan; it had none if it is not private."""
+    steps = model.plan["steps"] if model is not None and model.dp else ()
     return tuple(
         Spent(table, str(step["name"]), float(step["share"]), str(step.get("why", "")))
         for step in steps
@@ -66,7 +75,7 @@ def claims_of_report(given: Given, own: Certificate) -> tuple[Claim, ...]:
     """What a report for release claims about itself; and, where both are known, with the table."""
     alone = claim_of(Given(THIS_REPORT, None, own))
     table = given.certificate
-    if table is None or table.dataset != own.dataset:
+    if not isinstance(table, Certificate) or table.dataset != own.dataset:
         return (alone,)
     delta = max(table.claim.delta, own.claim.delta)
     both = spent([*table.events, *own.events], delta)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from tronie.errors import InputError
-from tronie.privacy.certificate import Certificate
+from tronie.files import NOT_PRIVATE
+from tronie.privacy.disclaimer import Statement, read_statement
 from tronie.release.model import Model
-from tronie.release.synthesize import FORMATS, Release
+from tronie.release.synthesize import CERTIFICATE, FORMATS, Release
 
-CERTIFICATE, MODEL, ROWS = "certificate.json", "model.tronie", "synthetic"
+MODEL, ROWS = "model.tronie", "synthetic"
 """Names in a release folder."""
 
 MOST_TABLES = 6
@@ -30,13 +31,13 @@ class Given:
     Attributes:
         name: What it is called in the report.
         rows: The table, as `tronie.tables.sources.open_source` takes it.
-        certificate: What is claimed about it, if a certificate came with it.
+        certificate: What is claimed about it, if a certificate came with it; or that nothing is.
         model: Its model, if that came with it.
     """
 
     name: str
     rows: Any
-    certificate: Certificate | None = None
+    certificate: Statement | None = None
     model: Model | None = None
 
 
@@ -103,8 +104,9 @@ def _read(table: Any) -> Given:
     if not isinstance(table, str | Path):
         return Given("synthetic", table)
     path = Path(table)
-    if (path / CERTIFICATE).is_file():
-        return _folder(path)
+    for statement in (NOT_PRIVATE, CERTIFICATE):
+        if (path / statement).is_file():
+            return _folder(path, statement)
     if path.is_file() and zipfile.is_zipfile(path) and path.suffix == ".tronie":
         return _drawn(path.stem, Model.load(path))
     return Given(path.name.partition(".")[0] or "synthetic", table)
@@ -114,10 +116,10 @@ def _drawn(name: str, model: Model) -> Given:
     return Given(name, model.sample(seed=SEED), model.certificate, model)
 
 
-def _folder(path: Path) -> Given:
+def _folder(path: Path, statement: str) -> Given:
     name = path.resolve().name
     model = Model.load(path / MODEL) if (path / MODEL).is_file() else None
-    certificate = Certificate.read(path / CERTIFICATE)
+    certificate = read_statement(path / statement)
     rows = [file for kind in FORMATS if (file := path / f"{ROWS}.{kind}").is_file()]
     if rows:
         return Given(name, rows[0], certificate, model)

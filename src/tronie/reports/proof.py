@@ -36,7 +36,8 @@ def claims(report: Report) -> Section:
 
 
 def _facts(claim: Claim) -> list[Fact]:
-    facts = [Fact("guarantee", claim.guarantee, " ".join(claim.meanings))]
+    tone: Tone = "alarm" if claim.dp is False else ""
+    facts = [Fact("guarantee", claim.guarantee, " ".join(claim.meanings), tone)]
     if claim.epsilon is None:
         return facts
     facts.append(Fact("hidden", f"the presence of {claim.unit}"))

@@ -56,6 +56,8 @@ class Claim:
         problems: Why it does not.
         meanings: What follows from it, in sentences.
         not_covered: What it does not say.
+        dp: Whether the table is differentially private: True if its certificate holds, False if it says
+            of itself that it is not, None if nothing is known.
     """
 
     table: str
@@ -71,6 +73,7 @@ class Claim:
     problems: tuple[str, ...] = ()
     meanings: tuple[str, ...] = ()
     not_covered: tuple[str, ...] = ()
+    dp: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,10 @@ REACHES: Mapping[str, Reach] = MappingProxyType(
         "transformer": Reach(0.0, 1),
         "lstm": Reach(0.0, 1),
         "hybrid": Reach(3.0, 3, thrifty=True),
+        "vae": Reach(0.0, 1),
+        "gan": Reach(0.0, 1),
+        "marginal_net": Reach(3.0, 3, thrifty=True),
+        "llm": Reach(3.0, 3, thrifty=True),
     }
 )
 """Method -> what it measures. One that is not listed is taken to measure a tree of pairs."""

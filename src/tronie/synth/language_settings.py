@@ -41,7 +41,7 @@ class LanguageSettings:
             `uniform` columns, or of the `prior` that is given as public rows.
         stage1_rows: Number of these rows; by default as many as the base can take in a few minutes.
         stage1_epochs: How often each of them is used.
-        serial: How a row is written.
+        serial: How a row is written; by default a `sentence`, and `compact` for `tiny`.
         lora_rank: Rank of the changes to each matrix; 0 trains all parameters. By default 8, and 0 for
             `tiny`.
         loss: What a row costs in training.
@@ -60,7 +60,7 @@ class LanguageSettings:
     stage1: Stage = "marginal"
     stage1_rows: int | None = None
     stage1_epochs: float = 1.0
-    serial: Serial = "compact"
+    serial: Serial | None = None
     lora_rank: int | None = None
     loss: Loss = "constrained"
     temperature: float = 1.0
@@ -69,7 +69,7 @@ class LanguageSettings:
     def __post_init__(self) -> None:
         choices = (
             ("first stage", self.stage1, STAGES),
-            ("way to write rows", self.serial, SERIALS),
+            ("way to write rows", self.style, SERIALS),
             ("loss", self.loss, LOSSES),
         )
         for what, chosen, known in choices:
@@ -104,6 +104,11 @@ class LanguageSettings:
         if self.lora_rank is not None:
             return self.lora_rank
         return 0 if self.tiny else BASE_RANK
+
+    @property
+    def style(self) -> Serial:
+        """How a row is written."""
+        return self.serial or ("compact" if self.tiny else "sentence")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

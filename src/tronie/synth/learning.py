@@ -16,17 +16,17 @@ import numpy as np
 
 from tronie.errors import InputError
 from tronie.measure.curator import Curator
-from tronie.measure.descent import Descent, default_descent
+from tronie.measure.descent import Descent, default_descent, ordinary_descent
 from tronie.models.estimation import estimate
 from tronie.models.field import Field
 from tronie.models.marginal import Marginal, combine
 from tronie.models.markov import MarkovRandomField
 from tronie.models.nets.decoding import Parameters
-from tronie.models.nets.net_field import NetField, as_codes, drawing_order, drawing_steps
+from tronie.models.nets.frame import as_codes, drawing_order, drawing_steps
+from tronie.models.nets.net_field import NetField
 from tronie.models.nets.raking import Pair, rake
 from tronie.models.nets.shape import Body, Shape
 from tronie.models.systematic import Codes
-from tronie.privacy.budget import Budget
 from tronie.schema.columns import OpenCategory
 from tronie.schema.domain import Clique
 from tronie.schema.grid import Floats, Ints
@@ -71,6 +71,13 @@ LEVELS: Mapping[Effort, Level] = MappingProxyType(
 )
 
 
+TYPICAL = 14
+"""Columns of a table for which the numbers of epochs were chosen; fewer columns take less time each."""
+
+LONGEST = 4.0
+"""Times as many epochs, at most, for a table of few columns."""
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
     """How large a network is, and how long it is trained.
@@ -112,7 +119,16 @@ def settings_of(plan: Plan, schema: Schema, rows: float) -> Descent:
         schema: Public facts.
         rows: Released number of rows; a large table is sampled more thinly.
     """
-    wishes, descent = plan.settings.training, _settings(plan, schema)
+    wishes = plan.settings.training
+    if not plan.budget.dp:
+        return ordinary_descent(
+            rows,
+            epochs=wishes.epochs,
+            batch_size=wishes.batch_size,
+            learning_rate=wishes.learning_rate,
+            effort=LEVELS[plan.settings.effort].epochs / LEVELS["normal"].epochs,
+        )
+    descent = _settings(plan, schema)
     if wishes.batch_size is not None:
         return descent
     return replace(descent, rate=min(descent.rate, LARGEST_BATCH / rows))
@@ -142,18 +158,27 @@ def with_training(plan: Plan, wishes: Training) -> Plan:
     return replace(plan, settings=replace(plan.settings, training=wishes))
 
 
+def _longer(schema: Schema) -> float:
+    """Times as many epochs, for the same time, as in a table of `TYPICAL` columns.
+
+    What only four or five columns show together, such as a parity, takes many steps to be found.
+    """
+    columns = max(len(schema.modelled) + len(schema.unknowns()), 1)
+    return min(max(TYPICAL / columns, 1.0), LONGEST)
+
+
 def _settings(plan: Plan, schema: Schema) -> Descent:
     """Settings that public facts alone decide."""
     named = any(isinstance(column, OpenCategory) for column in schema.columns.values())
     delta = plan.budget.delta * (1 - KEYS_DELTA) if named else plan.budget.delta
     wishes = plan.settings.training
     return default_descent(
-        Budget(plan.budget.epsilon, delta),
+        plan.budget.with_delta(delta),
         rows=wishes.rows,
         mu=plan.mu * math.sqrt(1 - plan.share(TRAIN)),
         noise_multiplier=wishes.noise_multiplier,
         max_grad_norm=wishes.max_grad_norm or 1.0,
-        epochs=wishes.epochs or LEVELS[plan.settings.effort].epochs,
+        epochs=wishes.epochs or LEVELS[plan.settings.effort].epochs * _longer(schema),
         batch_size=wishes.batch_size,
         learning_rate=wishes.learning_rate,
     )

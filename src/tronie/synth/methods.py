@@ -9,15 +9,19 @@ from tronie.errors import InputError
 from tronie.schema.schema import Schema
 from tronie.synth.aim import Aim
 from tronie.synth.direct import Direct
+from tronie.synth.gan import Gan
 from tronie.synth.gibbs import Gibbs
 from tronie.synth.glaze import Glaze
 from tronie.synth.hybrid import Hybrid
 from tronie.synth.independent import Independent
+from tronie.synth.language import Language
+from tronie.synth.marginal_net import MarginalNet
 from tronie.synth.method import Synthesizer
 from tronie.synth.mst import Mst
 from tronie.synth.mwem import Mwem
 from tronie.synth.privbayes import PrivBayes
 from tronie.synth.transformer import Transformer
+from tronie.synth.vae import Vae
 
 METHODS: Mapping[str, Synthesizer] = MappingProxyType(
     {
@@ -34,6 +38,10 @@ METHODS: Mapping[str, Synthesizer] = MappingProxyType(
             Transformer(),
             Transformer("lstm"),
             Hybrid(),
+            Vae(),
+            Gan(),
+            MarginalNet(),
+            Language(),
         )
     }
 )

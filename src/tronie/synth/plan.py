@@ -15,7 +15,7 @@ from tronie.errors import DomainTooLarge, InputError
 from tronie.models.junction import forecast_cells
 from tronie.models.rules import Rules
 from tronie.privacy.budget import Budget
-from tronie.privacy.events import sigma_for
+from tronie.privacy.events import MIN_SIGMA, sigma_for
 from tronie.schema.columns import Listed, Modelled, OpenCategory
 from tronie.schema.constraints import Function
 from tronie.schema.domain import Clique, Domain
@@ -136,7 +136,7 @@ class Plan:
 
     Attributes:
         method: The method's name.
-        budget: Epsilon and delta of the whole release.
+        budget: Epsilon and delta of the whole release; `NoPrivacy` where nothing is promised.
         mu: The Gaussian-DP parameter that all stages together may use.
         steps: The stages, in order; their shares sum to 1.
         settings: What the user asked for beside the budget.
@@ -164,7 +164,12 @@ class Plan:
             step: The step's name.
             weight: The access's part of the step.
             sensitivity: L2 norm by which one row moves the answer.
+
+        Without privacy no noise is added, and this is the error that exact answers are taken to have:
+        the least of any access, half a row.
         """
+        if not self.budget.dp:
+            return MIN_SIGMA
         mu = self.mu * math.sqrt(self.share(step) * weight)
         return sigma_for(mu, sensitivity * self.rows_per_unit)
 
@@ -176,6 +181,9 @@ class Plan:
         """Plain data for JSON."""
         queries = [query.to_dict() for query in self.queries]
         plain = asdict(replace(self, settings=DEFAULTS))
+        if not self.budget.dp:
+            steps = [{**step, "share": 0.0} for step in plain["steps"]]
+            plain |= {"dp": False, "budget": None, "mu": None, "steps": steps}
         return {**plain, "settings": self.settings.to_dict(), "queries": queries}
 
 
@@ -229,7 +237,7 @@ def usable_mu(schema: Schema, budget: Budget) -> float:
     """The Gaussian-DP parameter left when the naming of categories has had its part of delta."""
     named = any(isinstance(column, OpenCategory) for column in schema.columns.values())
     delta = budget.delta * (1 - KEYS_DELTA) if named else budget.delta
-    return Budget(budget.epsilon, delta).mu * (1 - 1e-6)
+    return budget.with_delta(delta).mu * (1 - 1e-6)
 
 
 def make_plan(

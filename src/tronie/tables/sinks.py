@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -10,19 +10,27 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from tronie.errors import OutputError
-from tronie.files import atomic_path
+from tronie.files import atomic_path, reserve
 from tronie.tables.arrays import plain_text
 
 Writer: TypeAlias = Callable[[pa.Table, Path], None]
 
 
-def write_table(table: pa.Table, path: str | Path) -> None:
+def write_table(
+    table: pa.Table,
+    path: str | Path,
+    *,
+    metadata: Mapping[bytes, bytes] | None = None,
+    mode: int | None = None,
+) -> None:
     """Write a table to a file, which appears whole or not at all.
 
     Args:
         table: The rows.
         path: Where to; the suffix says how: ``.parquet``, ``.csv``, ``.arrow`` or ``.feather``.
             A file that is there already is replaced.
+        metadata: What the file says of the table, if it can hold that; the table's own is left out.
+        mode: Who may read the file; as the process's mask says when not given.
 
     Raises:
         OutputError: If the suffix is none of these, or the file cannot be written.
@@ -35,7 +43,9 @@ def write_table(table: pa.Table, path: str | Path) -> None:
         )
     try:
         with atomic_path(path) as temporary:
-            writer(_without_views(table), temporary)
+            if mode is not None:
+                reserve(temporary, mode)
+            writer(_without_views(table).replace_schema_metadata(metadata), temporary)
     except pa.ArrowException:
         raise OutputError(
             f"{str(path)!r} could not be written: such a file cannot hold one of the table's types.",
@@ -79,6 +89,11 @@ def _write_csv(table: pa.Table, path: Path) -> None:
 def _write_arrow(table: pa.Table, path: Path) -> None:
     with pa.ipc.new_file(path, table.schema) as writer:
         writer.write_table(table)
+
+
+def holds_metadata(path: Path) -> bool:
+    """Whether the kind of a file lets it say anything of its table."""
+    return path.suffix.lower() != ".csv"
 
 
 _WRITERS: dict[str, Writer] = {

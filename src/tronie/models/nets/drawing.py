@@ -107,7 +107,7 @@ def draw_rows(
     sizes = predictor.decoder.shape.sizes
     balance = Balance([sizes[step.column] for step in steps])
     rows = np.empty((n, len(sizes)), np.int64)
-    for start, end in _blocks(n, block):
+    for start, end in blocks(n, block):
         balance.begin(end - start)
         walk = Walk(predictor, steps, end - start, tilt)
         rows[start:end] = walk.to_the_end(lambda place, shares: balance.draw(place, shares, rng))
@@ -142,7 +142,7 @@ def draw_given(
     Source: importance resampling, Rubin 1988; systematic, Kitagawa 1996.
     """
     rows = np.empty((n, len(steps)), np.int64)
-    for start, end in _blocks(n, BLOCK // CANDIDATES):
+    for start, end in blocks(n, BLOCK // CANDIDATES):
         count = (end - start) * CANDIDATES
         proposed = Walk(guide, guided, count)
         candidates = proposed.to_the_end(
@@ -152,17 +152,17 @@ def draw_given(
         # `codes` is bound now: the loop's variable would be another block's later.
         own.to_the_end(lambda place, _, codes=candidates: codes[:, steps[place].column])
         weights = own.logs + proposed.likely - proposed.logs
-        rows[start:end] = candidates[_resample(weights, end - start, rng)]
+        rows[start:end] = candidates[resample(weights, end - start, rng)]
     return rng.permutation(rows)
 
 
-def _blocks(n: int, most: int) -> list[tuple[int, int]]:
+def blocks(n: int, most: int) -> list[tuple[int, int]]:
     """Even stretches of rows."""
     count = max(math.ceil(n / most), 1)
     return list(itertools.pairwise([n * i // count for i in range(count + 1)]))
 
 
-def _resample(weights: Floats, count: int, rng: np.random.Generator) -> Ints:
+def resample(weights: Floats, count: int, rng: np.random.Generator) -> Ints:
     """Candidates by systematic sampling, in proportion to the exponentials of some weights."""
     if not count:
         return np.empty(0, np.int64)

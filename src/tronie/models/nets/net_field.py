@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -11,17 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from tronie.errors import BundleError, InputError
+from tronie.errors import InputError
 from tronie.models.factor import Factor
-from tronie.models.junction import check_clique
 from tronie.models.markov import Convergence, MarkovRandomField
 from tronie.models.nets.decoding import Decoder, Parameters, Singles
-from tronie.models.nets.drawing import Predictor, Step, Ties, draw_given, draw_rows
+from tronie.models.nets.drawing import Predictor, Ties, draw_given, draw_rows
+from tronie.models.nets.frame import (
+    as_codes,
+    check_parameters,
+    corrupt,
+    counted,
+    drawing_steps,
+    keeps_rules,
+    obeys,
+    stored_population,
+)
 from tronie.models.nets.shape import Shape
-from tronie.models.propagation import IMPOSSIBLE
 from tronie.models.systematic import Codes
 from tronie.schema.domain import Clique, Domain
-from tronie.schema.grid import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,15 +78,7 @@ class NetField:
         Raises:
             SchemaError: If a column is unknown or named twice.
         """
-        clique = tuple(columns)
-        check_clique(self.domain, clique)
-        domain = self.domain.project(clique)
-        rows = len(self.population[self.order[0]])
-        places = np.zeros(rows, np.int64)
-        for column in clique:
-            places = places * domain[column] + self.population[column]
-        counts = np.bincount(places, minlength=domain.size()).astype(np.float64)
-        return Factor(domain, counts.reshape(domain.shape) * (self.total / rows))
+        return counted(self.population, self.domain, columns, self.total)
 
     def sample(
         self,
@@ -148,128 +147,29 @@ class NetField:
         try:
             stored = _Structure.model_validate_json(json.dumps(structure))
         except ValidationError as error:
-            raise _corrupt("its structure is not that of a network") from error
+            raise corrupt("its structure is not that of a network") from error
         kinds = ("tree", "net", "guide", "tie", "population")
         parts: dict[str, dict[str, NDArray[Any]]] = {kind: {} for kind in kinds}
         for name, array in arrays.items():
             group, _, rest = name.partition(".")
             if group not in parts:
-                raise _corrupt("there are too many tables")
+                raise corrupt("there are too many tables")
             parts[group][rest] = array
         tree = MarkovRandomField.from_arrays(stored.tree, parts["tree"])
-        if sorted(stored.order) != sorted(tree.domain) or not _keeps_rules(tree, stored.order):
-            raise _corrupt("its columns are in no order in which they can be drawn")
+        if sorted(stored.order) != sorted(tree.domain) or not keeps_rules(tree, stored.order):
+            raise corrupt("its columns are in no order in which they can be drawn")
         sizes = tuple(tree.domain[column] for column in stored.order)
         if stored.width % stored.heads:
-            raise _corrupt("its attention heads do not divide its width")
+            raise corrupt("its attention heads do not divide its width")
         shape = Shape(stored.body, sizes, stored.width, stored.depth, stored.heads)
-        _check_parameters(shape, parts["net"])
-        _check_parameters(shape, parts["guide"])
+        wanted = dict(shape.parameters())
+        check_parameters(wanted, parts["net"])
+        check_parameters(wanted, parts["guide"])
         ties = _ties(shape, parts["tie"])
-        population = _population(stored.order, sizes, parts["population"])
-        if not _obeys(tree, population):
-            raise _corrupt("its population has rows that it rules out")
+        population = stored_population(stored.order, sizes, parts["population"])
+        if not obeys(tree, population):
+            raise corrupt("its population has rows that it rules out")
         return cls(tree, stored.order, shape, parts["net"], ties, parts["guide"], population)
-
-
-def drawing_order(tree: MarkovRandomField) -> Clique:
-    """An order of columns in which each one's possible codes follow from those before.
-
-    Small columns come first: many rows begin alike then, and are predicted once.
-    """
-    waiting = {column: set(parents) for column, (parents, _) in _possible(tree).items()}
-    order: list[str] = []
-    while waiting:
-        ready = [column for column, parents in waiting.items() if parents <= set(order)]
-        order.append(min(ready, key=tree.domain.__getitem__))
-        del waiting[order[-1]]
-    return tuple(order)
-
-
-def drawing_steps(
-    tree: MarkovRandomField, order: Sequence[str], given: Mapping[str, NDArray[Any]]
-) -> list[Step]:
-    """How the columns are drawn.
-
-    Args:
-        tree: What is possible.
-        order: The columns, in the network's order.
-        given: Column -> evidence about its codes. These columns come first, and with them the columns on
-            which it depends what is possible in them.
-
-    Raises:
-        ConditionError: If no row of the model satisfies the condition.
-    """
-    rules = _possible(tree)
-    after = _possible(tree.condition(given)) if given else rules
-    first = _with_parents(rules, given)
-    numbers = {column: number for number, column in enumerate(order)}
-    steps: list[Step] = []
-    for column in sorted(order, key=lambda name: (name not in first, numbers[name])):
-        parents, possible = rules[column]
-        chances = None
-        if column in first:
-            mask = after[column][1] > 0
-            chances = _log(np.where(mask, given.get(column, 1.0), 0.0))
-        shifted = np.where(possible > 0, 0.0, IMPOSSIBLE).astype(np.float32)
-        steps.append(Step(numbers[column], tuple(numbers[p] for p in parents), shifted, chances))
-    return steps
-
-
-def as_codes(order: Sequence[str], shape: Shape, rows: Ints) -> dict[str, Codes]:
-    """Column -> codes in the smallest unsigned type, from rows in the network's order."""
-    return {
-        column: rows[:, number].astype(np.min_scalar_type(shape.sizes[number] - 1))
-        for number, column in enumerate(order)
-    }
-
-
-def _possible(tree: MarkovRandomField) -> dict[str, tuple[Clique, Floats]]:
-    """Column -> the columns on which it depends what is possible in it, and the mass of each cell.
-
-    Cells are those of the parents, in lines; a cell without mass leaves no possible row.
-    """
-    found: dict[str, tuple[Clique, Floats]] = {}
-    for i, clique in enumerate(tree.tree.cliques):
-        belief = tree.belief(i)
-        for k in reversed(range(len(tree.tree.new_columns(i)))):
-            column, parents = clique[k], clique[k + 1 :]
-            mass = belief.project((*parents, column)).values
-            found[column] = parents, mass.reshape(-1, mass.shape[-1])
-    return found
-
-
-def _with_parents(rules: Mapping[str, tuple[Clique, Floats]], columns: Iterable[str]) -> set[str]:
-    found, waiting = set[str](), list(columns)
-    while waiting:
-        column = waiting.pop()
-        if column not in found:
-            found.add(column)
-            waiting += rules[column][0]
-    return found
-
-
-def _keeps_rules(tree: MarkovRandomField, order: Sequence[str]) -> bool:
-    place = {column: number for number, column in enumerate(order)}
-    rules = _possible(tree).items()
-    return all(place[p] < place[column] for column, (parents, _) in rules for p in parents)
-
-
-def _obeys(tree: MarkovRandomField, rows: Mapping[str, Codes]) -> bool:
-    """Whether all rows are possible."""
-    for column, (parents, mass) in _possible(tree).items():
-        cells = np.zeros(len(rows[column]), np.int64)
-        for parent in parents:
-            cells = cells * tree.domain[parent] + rows[parent]
-        if not mass[cells, rows[column]].all():
-            return False
-    return True
-
-
-def _log(values: Floats) -> Singles:
-    logs = np.full(values.shape, IMPOSSIBLE)
-    np.log(values, out=logs, where=values > 0)
-    return logs.astype(np.float32)
 
 
 class _Structure(BaseModel):
@@ -283,43 +183,14 @@ class _Structure(BaseModel):
     heads: PositiveInt
 
 
-def _check_parameters(shape: Shape, arrays: Mapping[str, NDArray[Any]]) -> None:
-    wanted = dict(shape.parameters())
-    if set(wanted) != set(arrays):
-        raise _corrupt("parameters are missing, or there are too many")
-    for name, array in arrays.items():
-        if array.dtype != np.float32 or array.shape != wanted[name]:
-            raise _corrupt(f"the parameter {name} does not fit the network")
-        if not np.isfinite(array).all():
-            raise _corrupt(f"the parameter {name} holds what is no number")
-
-
 def _ties(shape: Shape, arrays: Mapping[str, NDArray[Any]]) -> dict[tuple[int, int], Singles]:
     places = {f"{one}.{two}": (one, two) for two in range(shape.columns) for one in range(two)}
     if not set(arrays) <= set(places):
-        raise _corrupt("it ties columns that are none, or not in their order")
+        raise corrupt("it ties columns that are none, or not in their order")
     for name, array in arrays.items():
         one, two = places[name]
         if array.dtype != np.float32 or array.shape != (shape.sizes[one], shape.sizes[two]):
-            raise _corrupt(f"the tie {name} does not fit its columns")
+            raise corrupt(f"the tie {name} does not fit its columns")
         if not np.isfinite(array).all():
-            raise _corrupt(f"the tie {name} holds what is no number")
+            raise corrupt(f"the tie {name} holds what is no number")
     return {places[name]: array for name, array in arrays.items()}
-
-
-def _population(
-    order: Sequence[str], sizes: Sequence[int], arrays: Mapping[str, NDArray[Any]]
-) -> dict[str, Codes]:
-    if set(arrays) != {str(number) for number in range(len(order))}:
-        raise _corrupt("its population lacks columns, or has too many")
-    columns = [arrays[str(number)] for number in range(len(order))]
-    if len({column.shape for column in columns}) != 1 or columns[0].ndim != 1:
-        raise _corrupt("its population has columns of different lengths")
-    for column, size in zip(columns, sizes, strict=True):
-        if column.dtype.kind != "u" or not len(column) or (column >= size).any():
-            raise _corrupt("its population holds codes that are none")
-    return dict(zip(order, columns, strict=True))
-
-
-def _corrupt(why: str) -> BundleError:
-    return BundleError(f"the stored model is corrupt: {why}.", "Fetch or make the file again.")

@@ -22,6 +22,9 @@ CLOSE = 1e-5
 RAREST = 1e-9
 """Smaller shares are taken to be this large."""
 
+FURTHEST = 40.0
+"""Largest shift of a log probability: rules may make the wanted shares impossible."""
+
 TRUST = 0.2
 """How far a network's pairs are trusted: as if counted in this part of all rows. On coded Adult at
 epsilon 1 errors of pairs and triples were least at 0.1 to 0.3."""
@@ -119,18 +122,18 @@ class _Raking:
         known = column in self.shifts
         mine = {pair[0]: p for pair, p in self.pairs.items() if pair[1] == column}
         if mine and not known:
-            level = logs + _shift(logs, begun.counts, self.shares[column])
+            level = logs + shift_to(logs, begun.counts, self.shares[column])
             found = _fit_ties(level, begun, self.shares[column], mine, self.trust)
             self.ties |= {(earlier, column): tie for earlier, tie in found.items()}
         for (earlier, later), tie in self.ties.items():
             if later == column:
                 logs = logs + tie[begun.codes[earlier]]
         if not known:
-            self.shifts[column] = _shift(logs, begun.counts, self.shares[column])
+            self.shifts[column] = shift_to(logs, begun.counts, self.shares[column])
         return logs + self.shifts[column]
 
 
-def _shift(logs: Singles, counts: Floats, shares: Floats) -> Singles:
+def shift_to(logs: Singles, counts: Floats, shares: Floats) -> Singles:
     """What to add to each code's log probability, for the mean over rows to be as wanted."""
     weights = (counts / counts.sum()).astype(np.float32)
     wanted = np.maximum(shares, RAREST)
@@ -143,6 +146,7 @@ def _shift(logs: Singles, counts: Floats, shares: Floats) -> Singles:
         if np.abs(mean - wanted).sum() < 2 * CLOSE:
             break
         shift += np.log(wanted / np.maximum(mean, RAREST))
+        np.clip(shift, -FURTHEST, FURTHEST, out=shift)
     return (shift - shift.mean()).astype(np.float32)
 
 

@@ -1,0 +1,1 @@
+"""Language models of rows: each row is written as text, one column after another."""

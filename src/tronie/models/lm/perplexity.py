@@ -1,0 +1,49 @@
+"""How well a language model foretells the tokens of rows, by what they stand for."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from tronie.models.lm.grammar import KINDS
+from tronie.models.lm.network import LanguageNetwork
+from tronie.schema.grid import Ints
+
+DECISION = "decision"
+"""Name of the perplexity of decisions among the tokens that the grammar allows."""
+
+
+def perplexities(
+    network: LanguageNetwork, rows: Ints, *, physical_batch: int = 64
+) -> dict[str, float]:
+    """Perplexity of rows, by kind of token.
+
+    That of private rows is private: look at public or drawn rows only.
+
+    Args:
+        network: The model.
+        rows: Codes in the grammar's order of columns, shape (rows, columns).
+        physical_batch: Rows that are computed at once.
+
+    Returns:
+        ``value``, ``key`` and ``other``: the exponential of the mean cost of such tokens among all
+        tokens of the network's vocabulary; ``decision``: that of decisions, among the tokens that the
+        grammar allows. Kinds without any token are left out.
+
+    Source: Afonja et al. 2024, arXiv 2412.02467 (by kind of token).
+    """
+    costs = dict.fromkeys((*KINDS, DECISION), 0.0)
+    counts = dict.fromkeys(costs, 0)
+    for start in range(0, len(rows), physical_batch):
+        written = network.grammar.rows(rows[start : start + physical_batch])
+        with torch.no_grad():
+            tokens = network.token_losses(written).cpu().numpy().astype(np.float64)
+            decisions = network.decision_losses(written).cpu().numpy().astype(np.float64)
+        for number, name in enumerate(KINDS):
+            costs[name] += float(tokens[written.kinds == number].sum())
+            counts[name] += int((written.kinds == number).sum())
+        costs[DECISION] += float(decisions.sum())
+        counts[DECISION] += int((written.nodes >= 0).sum())
+    return {name: math.exp(costs[name] / count) for name, count in counts.items() if count}

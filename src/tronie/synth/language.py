@@ -1,0 +1,243 @@
+"""Language model: rows are written as text by a model that learned, first from rows of no one, to do so.
+
+A part of the budget goes to `glaze`, or to single columns alone. A language model, one that lies on this
+machine or a tiny one from nothing, learns the form and the rough content of rows from rows of that
+model, which costs nothing; then, by private gradient descent (DP-SGD), from private rows. Only tokens at
+which a row can go on in more than one way cost anything, so no budget is spent on the form of rows, and
+every row that is drawn is a row of the table's domain. Single columns are raked to what was released.
+
+Source: two stages, Afonja et al. 2024, arXiv 2412.02467; rows as text, Borisov et al. 2023, arXiv
+2210.06280; DP-SGD, Abadi et al. 2016, arXiv 1607.00133; low-rank changes, Hu et al. 2022, arXiv 2106.09685.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tronie.errors import InputError
+from tronie.measure.curator import Curator
+from tronie.models.estimation import estimate
+from tronie.models.field import Field, draw
+from tronie.models.lm.drawing import Raking, Silent, Writer, draw_rows
+from tronie.models.lm.lm_field import LanguageField, codes_of, writing_steps
+from tronie.models.marginal import Marginal
+from tronie.models.markov import MarkovRandomField
+from tronie.models.nets.decoding import Parameters
+from tronie.models.nets.frame import drawing_order
+from tronie.privacy.budget import Budget
+from tronie.schema.domain import Clique
+from tronie.schema.schema import Schema
+from tronie.synth.first_stage import even_model, public_model
+from tronie.synth.glaze import Glaze
+from tronie.synth.language_cost import (
+    BASE_PHYSICAL,
+    PUBLIC_BASE_BATCH,
+    PUBLIC_BATCH,
+    descent_of,
+    first_rows,
+    forecast_of,
+)
+from tronie.synth.language_settings import LanguageSettings
+from tronie.synth.learning import (
+    LEAST_POPULATION,
+    POPULATION,
+    TRAIN,
+    in_order,
+    require_affordable,
+    require_torch,
+)
+from tronie.synth.method import Fitted
+from tronie.synth.plan import Plan, Step, make_plan
+from tronie.synth.prepare import Prepared, prepare
+from tronie.synth.script import Script
+from tronie.synth.settings import DEFAULTS, Settings
+
+if TYPE_CHECKING:
+    from tronie.models.lm.network import LanguageNetwork
+
+MARGINALS = 0.75
+"""Share of the marginal model, if the first stage's rows are its."""
+
+COLUMNS = 0.12
+"""Share of single columns, if they are not."""
+
+PUBLIC_RATE, PUBLIC_BASE_RATE = 3e-3, 5e-4
+"""Largest learning rates on the first stage's rows."""
+
+BASE_POPULATION = 2048
+"""Rows of the population for a base, if nothing else is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """Have a language model learn rows of a rough model, and then private ones."""
+
+    name: str = "llm"
+
+    def plan(self, schema: Schema, budget: Budget, settings: Settings = DEFAULTS) -> Plan:
+        """A part to the marginal model, or to single columns alone; the rest to training.
+
+        Raises:
+            InputError: If PyTorch or transformers is not installed, the base is not on this machine, public
+                rows are wanted and not given, or the budget does not allow the noise that was asked.
+        """
+        require_transformers(self.name)
+        wishes = settings.language
+        if wishes.stage1 == "prior" and settings.prior is None:
+            raise InputError(
+                "the first stage shall learn from public rows, and none were given.",
+                "Give them as the prior, or choose the first stage marginal or uniform.",
+            )
+        plan = require_affordable(self._shares(schema, budget, settings), schema)
+        return replace(plan, forecast=forecast_of(plan, schema))
+
+    def _shares(self, schema: Schema, budget: Budget, settings: Settings) -> Plan:
+        why = "train a language model on sampled rows"
+        if settings.language.stage1 != "marginal":
+            columns = len(schema.modelled) + len(schema.unknowns())
+            later = {TRAIN: (1 - COLUMNS, why)} if columns > 1 else {}
+            return make_plan(self.name, schema, budget, later, settings, pairs=0)
+        plan = replace(Glaze().plan(schema, budget, settings), method=self.name)
+        if all(step.name != "pairs" for step in plan.steps):
+            return plan
+        steps = [Step(step.name, step.share * MARGINALS, step.why) for step in plan.steps]
+        return replace(plan, steps=(*steps, Step(TRAIN, 1 - MARGINALS, why)))
+
+    def fit(self, curator: Curator, schema: Schema, plan: Plan) -> Fitted:
+        """Fit the rough model, learn from its rows, then from private ones."""
+        rng = np.random.default_rng(0)
+        rough = Rough.of(curator, schema, plan)
+        prepared, wishes = rough.prepared, plan.settings.language
+        order = drawing_order(rough.tree)
+        script = Script.of(prepared.schema, prepared.codings, order, prepared.total, wishes)
+        weights: Parameters = {}
+        origin: Mapping[str, Any] = {}
+        reader = Silent()
+        if script.decides:
+            from tronie.models.lm.reading import CausalReader, Origin
+
+            network = script.network(wishes, rng)
+            _learn_publicly(network, rough, script, plan, rng)
+            if any(step.name == TRAIN for step in plan.steps):
+                curator.train(network, order, descent_of(plan, schema, prepared.total))
+            origin = Origin.of(script.base, network).model_dump(mode="json")
+            weights = network.parameters_now()
+            network.merge()
+            reader = CausalReader(network)
+        writer = Writer(reader, script.grammar, temperature=wishes.temperature)
+        model = _finish(rough, script, writer, origin, weights, wishes, rng)
+        return Fitted(prepared, model, rough.measured)
+
+
+def require_transformers(method: str) -> None:
+    """Refuse, before anything is spent, to train without PyTorch and transformers.
+
+    Raises:
+        InputError: If one is not installed.
+    """
+    require_torch(method)
+    if importlib.util.find_spec("transformers") is None:
+        raise InputError(
+            f"the method {method} trains a language model, and transformers is not installed.",
+            "Install it with `pip install 'tronie[llm]'`, or choose glaze.",
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rough:
+    """What is known before a language model learns anything.
+
+    Attributes:
+        prepared: Released facts about single columns.
+        model: Whose rows it learns first.
+        singles: The model that says what the shares of single columns are.
+        tree: The model of single columns, constraints included.
+        measured: What was measured.
+    """
+
+    prepared: Prepared
+    model: Field
+    singles: Field
+    tree: MarkovRandomField
+    measured: tuple[Marginal, ...]
+
+    @classmethod
+    def of(cls, curator: Curator, schema: Schema, plan: Plan) -> Rough:
+        """Spend what the plan has for all but training."""
+        stage, prior = plan.settings.language.stage1, plan.settings.prior
+        if stage == "marginal":
+            fitted = Glaze().fit(curator, schema, plan)
+            prepared, model, measured = fitted.prepared, fitted.model, fitted.measured
+        else:
+            prepared = prepare(curator, schema, plan)
+            measured = prepared.oneways
+            if stage == "prior" and prior is not None:
+                model = public_model(prepared, prior)
+            else:
+                model = even_model(prepared)
+        tree = estimate(prepared.domain, prepared.oneways, prepared.total, zeros=prepared.zeros)
+        singles = model if stage == "marginal" else tree
+        return cls(prepared, model, singles, tree, measured)
+
+
+def _learn_publicly(
+    network: LanguageNetwork, rough: Rough, script: Script, plan: Plan, rng: np.random.Generator
+) -> None:
+    """The first stage: rows of the rough model."""
+    from tronie.models.lm.training import train_on_public
+    from tronie.models.nets.training import Course
+
+    wishes = plan.settings.language
+    rows = in_order(
+        draw(rough.model, first_rows(plan, rough.prepared.total), rng), script.grammar.order
+    )
+    batch = PUBLIC_BATCH if wishes.tiny else PUBLIC_BASE_BATCH
+    course = Course(
+        steps=max(round(len(rows) * wishes.stage1_epochs / batch), 1),
+        batch=batch,
+        rate=PUBLIC_RATE if wishes.tiny else PUBLIC_BASE_RATE,
+        promoted=0.0,
+    )
+    train_on_public(
+        network, rows, course, rng, physical_batch=PUBLIC_BATCH if wishes.tiny else BASE_PHYSICAL
+    )
+
+
+def _finish(
+    rough: Rough,
+    script: Script,
+    writer: Writer,
+    origin: Mapping[str, Any],
+    weights: Parameters,
+    wishes: LanguageSettings,
+    rng: np.random.Generator,
+) -> LanguageField:
+    """A model whose single columns are as released."""
+    grammar, tree = script.grammar, rough.tree
+    shares = {
+        number: rough.singles.marginal([column]).normalise().values
+        for number, column in enumerate(grammar.order)
+    }
+    count = wishes.population
+    if count is None:
+        most = POPULATION if wishes.tiny else BASE_POPULATION
+        count = int(min(max(2 * tree.total, LEAST_POPULATION), most))
+    raking = Raking(grammar, shares)
+    steps = writing_steps(tree, grammar, {})
+    rows = draw_rows(writer, steps, count, rng, shift=raking.shift)
+    order: Clique = tuple(tree.domain)
+    population = codes_of(grammar, rows)
+    return LanguageField(
+        tree=tree,
+        grammar=grammar,
+        base=origin,
+        weights=weights,
+        biases=raking.biases,
+        temperature=wishes.temperature,
+        population={column: population[column] for column in order},
+    )

@@ -1,0 +1,96 @@
+"""How a language model writes the rows of a table: its words, its grammar, its base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tronie.models.lm.grammar import Grammar
+from tronie.schema.grid import Coding
+from tronie.schema.schema import Schema
+from tronie.synth.language_settings import LanguageSettings
+from tronie.synth.learning import Size
+from tronie.synth.wording import texts_of
+
+if TYPE_CHECKING:
+    from tronie.models.lm.loading import StoredBase, TinyBase
+    from tronie.models.lm.network import LanguageNetwork
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Script:
+    """How rows are written, and by whom.
+
+    Attributes:
+        base: The language model before it saw any row.
+        grammar: What may follow what.
+    """
+
+    base: StoredBase | TinyBase
+    grammar: Grammar
+
+    @classmethod
+    def of(
+        cls,
+        schema: Schema,
+        codings: Mapping[str, Coding],
+        order: Sequence[str],
+        rows: float,
+        wishes: LanguageSettings,
+    ) -> Script:
+        """The words of a table.
+
+        Args:
+            schema: Public facts.
+            codings: Column -> its codes.
+            order: The columns, in the order in which they are written.
+            rows: Number of rows, which decides how large a tiny base is.
+            wishes: Which base, and how rows are written.
+
+        Raises:
+            InputError: If the base is not on this machine.
+        """
+        texts = texts_of(schema, codings)
+        base = _tiny_base(texts, rows) if wishes.tiny else _stored_base(wishes)
+        return cls(base, Grammar.of(order, texts, base.encode, wishes.style, start=base.start))
+
+    @property
+    def decides(self) -> bool:
+        """Whether anything is left to be learned: some column has more than one code."""
+        return len(self.grammar.allowed.lengths) > 0
+
+    def network(self, wishes: LanguageSettings, rng: np.random.Generator) -> LanguageNetwork:
+        """The base as it is trained; on a graphics card, if there is one and the base is not tiny."""
+        from tronie.models.lm.network import LanguageNetwork
+        from tronie.models.lm.timing import on_fastest_device
+
+        rank = wishes.rank
+        network = LanguageNetwork(
+            self.base.model(self.grammar.longest),
+            self.grammar,
+            rng=rng,
+            rank=rank,
+            loss=wishes.loss,
+            whole_vocabulary=bool(rank) and wishes.loss == "weighted",
+        )
+        return network if wishes.tiny else on_fastest_device(network)
+
+
+def _tiny_base(texts: Mapping[str, Sequence[str]], rows: float) -> TinyBase:
+    """A base whose words are those of the table: public ones, and released ones."""
+    from tronie.models.lm.loading import TinyBase
+
+    size = Size.of(rows)
+    words = [f" {name} is {text}," for name, column in texts.items() for text in column]
+    return TinyBase.of(words, width=size.width, depth=size.depth)
+
+
+def _stored_base(wishes: LanguageSettings) -> StoredBase:
+    from tronie.models.lm.loading import fastest_precision, open_base
+
+    precision = fastest_precision() if wishes.rank else "float32"
+    return open_base(Path(wishes.base).expanduser().resolve(), precision)
