@@ -5,6 +5,7 @@ Usage:
         [--python PYTHON] [--methods glaze,transformer] [--runs 3] [--out FILE]
     python benchmarks/learned.py tables DATA_FOLDER EFFICACY.py [--tables airline,diabetes130]
         [--python PYTHON] [--methods glaze,transformer] [--runs 1] [--out FILE]
+    python benchmarks/learned.py show FILE
     python benchmarks/learned.py order [--rows 50000] [--methods glaze,transformer] [--runs 3] [--out FILE]
 
 `codes` fits integer codes twice in each run, at epsilon 1 and delta 1e-5. The model of all rows is
@@ -237,6 +238,20 @@ def summary(runs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return means
 
 
+def as_markdown(report: Mapping[str, Any]) -> str:
+    """Means as a table for a page."""
+    means = report["means"]
+    names = list(dict.fromkeys(name for one in means for name in one))
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    for one in means:
+        cells = [
+            str(one.get(n, "")) if isinstance(one.get(n, ""), str) else f"{one[n]:.4g}"
+            for n in names
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -256,6 +271,8 @@ def arguments() -> argparse.Namespace:
     high = what.add_parser("order")
     high.add_argument("--rows", type=int, default=50_000)
     high.set_defaults(runs_of=order)
+    shown = what.add_parser("show", help="print the means of a file of results")
+    shown.add_argument("results", type=Path)
     for part in (coded, raw, high):
         part.add_argument("--methods", default="mst,glaze,transformer,lstm,hybrid")
         part.add_argument("--runs", type=int, default=3)
@@ -266,6 +283,9 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Run, evaluate, print; the file is written after every run."""
     options = arguments()
+    if "results" in options:
+        sys.stdout.write(as_markdown(json.loads(options.results.read_text())))
+        return
     found: list[dict[str, Any]] = []
     for one in options.runs_of(options):
         found.append(one)
