@@ -150,6 +150,9 @@ def release_twice(
             ledger=folder / f"ledger-{number}",
             noise=InsecureNoise(0),
             workload=chain(["age", "pay", "job", "own"]) if method == "direct" else None,
+            effort="fast",
+            training=tronie.Training(epochs=0.25),
+            language=tronie.LanguageSettings(stage1_rows=1024, population=1024),
         )
         folders.append(release.folder)
     return folders[0], folders[1]

@@ -16,7 +16,7 @@ from tronie.privacy.events import SampledGaussian
 from tronie.synth.glaze import Glaze
 from tronie.synth.hybrid import MARGINALS, Hybrid
 from tronie.synth.learning import TRAIN
-from tronie.synth.settings import Settings
+from tronie.synth.settings import Settings, Training
 from tronie.synth.transformer import Transformer
 
 BIT: dict[str, Any] = {"kind": "category", "values": [0, 1], "nullable": False}
@@ -59,7 +59,8 @@ def test_what_no_pair_and_no_triple_shows_is_learned() -> None:
     """The parity of three bits, at epsilon 8 on 10,000 rows: 9 of 10 rows have it, by chance half."""
     budget = Budget(8.0, 1e-5)
     curator, meter = curator_of(parity(10_000), PARITY, budget)
-    fitted = Transformer().fit(curator, PARITY, Transformer().plan(PARITY, budget))
+    wishes = Settings(training=Training(epochs=5))
+    fitted = Transformer().fit(curator, PARITY, Transformer().plan(PARITY, budget, wishes))
     assert fits(meter.events, budget)
     assert epsilon_of(meter.events, budget.delta) > 0.99 * budget.epsilon
     rows = fitted.model.sample(5000, np.random.default_rng(0))

@@ -20,7 +20,15 @@ from tronie.measure.curator import Curator
 from tronie.privacy.budget import Budget
 from tronie.schema.schema import Schema
 from tronie.synth.generating import COMPONENTS, Draft, points_of
-from tronie.synth.learning import MANY, TRAIN, require_affordable, require_torch, settings_of
+from tronie.synth.learning import (
+    LEVELS,
+    MANY,
+    TRAIN,
+    require_affordable,
+    require_torch,
+    settings_of,
+    with_training,
+)
 from tronie.synth.method import Fitted
 from tronie.synth.plan import Plan, make_plan
 from tronie.synth.prepare import prepare
@@ -32,11 +40,18 @@ COLUMNS = 0.12
 LATENT, WIDTH, DEPTH = 32, 128, 2
 """Numbers of a point, its condition included; units and number of the generator's hidden layers."""
 
-DISCRIMINATOR = 64
+DISCRIMINATOR = 128
 """Units of the discriminator's layers."""
 
 LEARNING_RATE = 2.5e-2
 """Largest learning rate of the discriminator, where none is asked for; chosen on coded Adult."""
+
+PATIENCE = 2.0
+"""How many times as many epochs as other networks need it is trained, where none are asked for: one bit for
+each row teaches slowly."""
+
+BRIEF = {"every": 40, "steps": 40, "made": 2048, "batch": 256, "points": 128}
+"""How a generator of a small table learns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +70,8 @@ class Gan:
         columns = len(schema.modelled) + len(schema.unknowns())
         later = {TRAIN: (1 - COLUMNS, "train a discriminator on sampled rows")}
         plan = make_plan(self.name, schema, budget, later if columns > 1 else {}, settings, pairs=0)
-        return require_affordable(plan, schema)
+        require_affordable(_patient(plan), schema)
+        return plan
 
     def fit(self, curator: Curator, schema: Schema, plan: Plan) -> Fitted:
         """Measure, train, rake."""
@@ -69,11 +85,11 @@ class Gan:
             points = points_of(COMPONENTS, LATENT, later)
             return Fitted(prepared, draft.finish(draft.parameters, points, later), prepared.oneways)
         many = prepared.total >= MANY
-        duel = Duel() if many else Duel(steps=20, made=2048, batch=256)
-        descent = settings_of(plan, schema, prepared.total)
+        duel = Duel() if many else Duel(**BRIEF)
+        descent = settings_of(_patient(plan), schema, prepared.total)
         if plan.budget.dp and plan.settings.training.learning_rate is None:
             descent = replace(descent, learning_rate=LEARNING_RATE)
-        width = DISCRIMINATOR if many else DISCRIMINATOR // 2
+        width = DISCRIMINATOR if many else DISCRIMINATOR // 4
         network = Adversary(
             draft.shape, draft.parameters, draft.shares, descent.steps, width, duel, rng
         )
@@ -81,3 +97,12 @@ class Gan:
         points = network.points(COMPONENTS, later)
         parameters = network.generator.parameters_now()
         return Fitted(prepared, draft.finish(parameters, points, later), prepared.oneways)
+
+
+def _patient(plan: Plan) -> Plan:
+    """The plan with as many epochs as a discriminator needs."""
+    wishes = plan.settings.training
+    if wishes.epochs is not None or not plan.budget.dp:
+        return plan
+    epochs = PATIENCE * LEVELS[plan.settings.effort].epochs
+    return with_training(plan, replace(wishes, epochs=epochs))

@@ -59,7 +59,10 @@ LATENT, WIDTH, DEPTH = 16, 128, 2
 """Numbers of a point, units and number of hidden layers."""
 
 STEPS: Mapping[Effort, int] = MappingProxyType({"fast": 200, "normal": 600, "high": 1500})
-"""How often the generator's loss is computed."""
+"""How often the generator's loss is computed, at most."""
+
+PACE = 0.3
+"""Part of that for a small table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +105,7 @@ class MarginalNet:
             Wanted(tuple(place[c] for c in m.clique), m.values / rows, m.sd / rows)
             for m in [*_combined(measured), *_taught(tree, measured)]
         ]
-        steps = STEPS[plan.settings.effort]
-        if rows < MANY:
-            steps = round(steps * 0.3)
+        steps = round(STEPS[plan.settings.effort] * (1.0 if rows >= MANY else PACE))
         parameters: Parameters = fit_to_marginals(
             draft.shape, draft.parameters, points, wanted, steps
         )

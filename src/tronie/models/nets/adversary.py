@@ -35,17 +35,20 @@ class Duel:
     """How the generator learns.
 
     Attributes:
-        every: Steps of the discriminator between two lessons of the generator.
+        every: Steps of the discriminator between two lessons of the generator. On coded Adult lessons that
+            came more often made it drift.
         steps: Steps of the generator in each lesson.
         made: Made-up rows of a lesson.
         batch: Those of a step.
+        points: Points of a step.
         rate: Learning rate.
+        obey: Weight of conditions.
         shares: Weight of the released shares of single columns.
     """
 
-    every: int = 20
-    steps: int = 80
-    made: int = 8192
+    every: int = 40
+    steps: int = 160
+    made: int = 16384
     batch: int = 512
     points: int = 512
     rate: float = 2e-3
@@ -90,9 +93,10 @@ class Adversary(nn.Module):
     gradient shows what else tells them apart.
 
     Between the private steps (`after_step`) the generator has lessons, from nothing but the noisy
-    discriminator: rows are drawn from it and weighted by their odds to be real, and it is fitted to them as
-    they are weighted. What it was taught is then taken off the discriminator's log odds, so that they
-    begin at 0 for the rows that it makes now; or else the same lesson would be taught again.
+    discriminator: rows are drawn from it and weighted by their odds to be real, and it is fitted to the
+    weighted rows, by the likelihood of a mixture over random points and conditions. What it was taught is
+    then taken off the discriminator's log odds, so that they begin at 0 for the rows that it makes now;
+    or else the same lesson would be taught again.
 
     Args:
         shape: Sizes of the generator.
