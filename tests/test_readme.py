@@ -29,8 +29,10 @@ NOT_RUN = {
     ".venv/bin/ruff check --fix . && .venv/bin/ruff format .",
     ".venv/bin/python -m pytest tests/models",
     "tronie synthesize adult.parquet adult.yaml --epsilon 1 --method hybrid -o by-a-network",
-    "tronie synthesize adult.parquet adult.yaml --epsilon 1 --method transformer --train epochs=10 "
-    "--train max_grad_norm=0.5 -o longer",
+    (
+        "tronie synthesize adult.parquet adult.yaml --epsilon 1 --method transformer "
+        "--train epochs=10 --train max_grad_norm=0.5 -o longer"
+    ),
 }
 """Commands shown as `sh`: they install, run this test, or take minutes."""
 
