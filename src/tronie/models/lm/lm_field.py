@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tronie.errors import InputError
-from tronie.models.factor import Factor
 from tronie.models.lm.drawing import (
     Biases,
     Place,
@@ -24,24 +23,24 @@ from tronie.models.lm.drawing import (
     draw_rows,
 )
 from tronie.models.lm.grammar import Grammar
-from tronie.models.markov import Convergence, MarkovRandomField
+from tronie.models.markov import MarkovRandomField
 from tronie.models.nets.decoding import Parameters, Singles
 from tronie.models.nets.drawing import Step
 from tronie.models.nets.frame import (
+    Populated,
     corrupt,
-    counted,
     drawing_steps,
     keeps_rules,
     obeys,
     stored_population,
 )
 from tronie.models.systematic import Codes
-from tronie.schema.domain import Clique, Domain
+from tronie.schema.domain import Clique
 from tronie.schema.grid import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LanguageField:
+class LanguageField(Populated):
     """A language model that writes rows, one column after another.
 
     Args:
@@ -66,32 +65,9 @@ class LanguageField:
     population: Mapping[str, Codes]
 
     @property
-    def domain(self) -> Domain:
-        """The columns."""
-        return self.tree.domain
-
-    @property
     def order(self) -> Clique:
         """The columns, in the order in which they are written."""
         return self.grammar.order
-
-    @property
-    def total(self) -> float:
-        """Number of rows that the model stands for."""
-        return self.tree.total
-
-    @property
-    def convergence(self) -> Convergence | None:
-        """How well it was estimated: training says nothing of that."""
-        return None
-
-    def marginal(self, columns: Iterable[str]) -> Factor:
-        """Expected counts of any columns, in the given order; they sum to `total`.
-
-        Raises:
-            SchemaError: If a column is unknown or named twice.
-        """
-        return counted(self.population, self.domain, columns, self.total)
 
     def sample(
         self,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tronie.errors import BundleError
 from tronie.models.factor import Factor
 from tronie.models.junction import check_clique
-from tronie.models.markov import MarkovRandomField
+from tronie.models.markov import Convergence, MarkovRandomField
 from tronie.models.nets.decoding import Singles
 from tronie.models.nets.drawing import Step
 from tronie.models.nets.latent import LatentShape
@@ -123,29 +123,49 @@ def as_codes(order: Sequence[str], shape: Shape | LatentShape, rows: Ints) -> di
     }
 
 
-def counted(
-    population: Mapping[str, Codes], domain: Domain, columns: Iterable[str], total: float
-) -> Factor:
-    """Expected counts of some columns, from the rows of a population.
+class Populated:
+    """What every model offers that knows its marginals as counts of rows that were drawn once.
 
-    Args:
-        population: Column -> codes of rows.
-        domain: All columns.
-        columns: Those that are asked for.
-        total: What the counts sum to.
-
-    Raises:
-        SchemaError: If a column is unknown or named twice.
+    Attributes:
+        tree: A rougher model of the same columns that holds what is impossible, exactly.
+        population: Column -> codes of these rows.
     """
-    clique = tuple(columns)
-    check_clique(domain, clique)
-    asked = domain.project(clique)
-    rows = len(next(iter(population.values())))
-    places = np.zeros(rows, np.int64)
-    for column in clique:
-        places = places * asked[column] + population[column]
-    counts = np.bincount(places, minlength=asked.size()).astype(np.float64)
-    return Factor(asked, counts.reshape(asked.shape) * (total / rows))
+
+    __slots__ = ()
+
+    tree: MarkovRandomField
+    population: Mapping[str, Codes]
+
+    @property
+    def domain(self) -> Domain:
+        """The columns."""
+        return self.tree.domain
+
+    @property
+    def total(self) -> float:
+        """Number of rows that the model stands for."""
+        return self.tree.total
+
+    @property
+    def convergence(self) -> Convergence | None:
+        """How well it was estimated: training says nothing of that."""
+        return None
+
+    def marginal(self, columns: Iterable[str]) -> Factor:
+        """Expected counts of any columns, in the given order; they sum to `total`.
+
+        Raises:
+            SchemaError: If a column is unknown or named twice.
+        """
+        clique = tuple(columns)
+        check_clique(self.domain, clique)
+        asked = self.domain.project(clique)
+        rows = len(next(iter(self.population.values())))
+        places = np.zeros(rows, np.int64)
+        for column in clique:
+            places = places * asked[column] + self.population[column]
+        counts = np.bincount(places, minlength=asked.size()).astype(np.float64)
+        return Factor(asked, counts.reshape(asked.shape) * (self.total / rows))
 
 
 def check_parameters(

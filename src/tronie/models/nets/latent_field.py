@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from tronie.errors import InputError
-from tronie.models.factor import Factor
-from tronie.models.markov import Convergence, MarkovRandomField
+from tronie.models.markov import MarkovRandomField
 from tronie.models.nets.decoding import Parameters, Singles
 from tronie.models.nets.frame import (
+    Populated,
     as_codes,
     check_parameters,
     corrupt,
-    counted,
     drawing_steps,
     keeps_rules,
     obeys,
@@ -28,11 +27,11 @@ from tronie.models.nets.frame import (
 from tronie.models.nets.latent import LatentShape, Mixture
 from tronie.models.nets.mixing import mix_given, mix_rows
 from tronie.models.systematic import Codes
-from tronie.schema.domain import Clique, Domain
+from tronie.schema.domain import Clique
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LatentField:
+class LatentField(Populated):
     """A generator with some points: a mixture of rows whose columns are independent.
 
     Args:
@@ -53,29 +52,6 @@ class LatentField:
     parameters: Parameters
     points: Singles
     population: Mapping[str, Codes]
-
-    @property
-    def domain(self) -> Domain:
-        """The columns."""
-        return self.tree.domain
-
-    @property
-    def total(self) -> float:
-        """Number of rows that the model stands for."""
-        return self.tree.total
-
-    @property
-    def convergence(self) -> Convergence | None:
-        """How well it was estimated: training says nothing of that."""
-        return None
-
-    def marginal(self, columns: Iterable[str]) -> Factor:
-        """Expected counts of any columns, in the given order; they sum to `total`.
-
-        Raises:
-            SchemaError: If a column is unknown or named twice.
-        """
-        return counted(self.population, self.domain, columns, self.total)
 
     def sample(
         self,

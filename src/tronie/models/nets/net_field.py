@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from tronie.errors import InputError
-from tronie.models.factor import Factor
-from tronie.models.markov import Convergence, MarkovRandomField
+from tronie.models.markov import MarkovRandomField
 from tronie.models.nets.decoding import Decoder, Parameters, Singles
 from tronie.models.nets.drawing import Predictor, Ties, draw_given, draw_rows
 from tronie.models.nets.frame import (
+    Populated,
     as_codes,
     check_parameters,
     corrupt,
-    counted,
     drawing_steps,
     keeps_rules,
     obeys,
@@ -28,11 +27,11 @@ from tronie.models.nets.frame import (
 )
 from tronie.models.nets.shape import Shape
 from tronie.models.systematic import Codes
-from tronie.schema.domain import Clique, Domain
+from tronie.schema.domain import Clique
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NetField:
+class NetField(Populated):
     """A network that predicts the columns of a row one after another.
 
     Args:
@@ -56,29 +55,6 @@ class NetField:
     ties: Ties
     guide: Parameters
     population: Mapping[str, Codes]
-
-    @property
-    def domain(self) -> Domain:
-        """The columns."""
-        return self.tree.domain
-
-    @property
-    def total(self) -> float:
-        """Number of rows that the model stands for."""
-        return self.tree.total
-
-    @property
-    def convergence(self) -> Convergence | None:
-        """How well it was estimated: training says nothing of that."""
-        return None
-
-    def marginal(self, columns: Iterable[str]) -> Factor:
-        """Expected counts of any columns, in the given order; they sum to `total`.
-
-        Raises:
-            SchemaError: If a column is unknown or named twice.
-        """
-        return counted(self.population, self.domain, columns, self.total)
 
     def sample(
         self,
