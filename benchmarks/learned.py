@@ -17,6 +17,8 @@ its CPU seconds are those from its start to the fitted model, libraries included
 `tables` fits 70 % of the rows of raw tables. Errors are those of `peers.py` against these rows (mean total
 variation, numbers in 32 equal-mass and in 50 equal-width bins); classifiers are tested on the other rows.
 
+Results are written after every run, and what is in the file already is not run again.
+
 `order` makes two tables in which what matters shows in no pair. `parity`: four even bits and their parity.
 `thermostat`: a wanted and an actual temperature, a mode (heat, cool, off) and whether it runs, which
 follows from all three. What counts is the part of synthetic rows that obey the rule.
@@ -104,6 +106,12 @@ def as_text(table: pa.Table) -> pa.Table:
     return pa.table(columns)
 
 
+def left(options: argparse.Namespace, **which: Any) -> list[str]:
+    """Methods that have not been run yet on what is named."""
+    done = [one["method"] for one in options.found if which.items() <= one.items()]
+    return [method for method in options.methods.split(",") if method not in done]
+
+
 def codes(options: argparse.Namespace) -> Iterable[dict[str, Any]]:
     """Runs on a table of codes."""
     domain: dict[str, int] = json.loads(options.domain.read_text())
@@ -115,7 +123,7 @@ def codes(options: argparse.Namespace) -> Iterable[dict[str, Any]]:
         order = np.random.default_rng(number).permutation(len(table))
         held = round(0.3 * len(table))
         test, train = table.take(order[:held]), table.take(order[held:])
-        for method in options.methods.split(","):
+        for method in left(options, run=number):
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
                 numbers, rows = run(table, schema, method, len(table), folder)
@@ -150,7 +158,7 @@ def tables(options: argparse.Namespace) -> Iterable[dict[str, Any]]:
             held = round(0.3 * len(order))
             test, train = prepared.rows.take(order[:held]), prepared.rows.take(order[held:])
             measure = Measure(train, prepared.facts)
-            for method in options.methods.split(","):
+            for method in left(options, run=number, table=name):
                 with tempfile.TemporaryDirectory() as place:
                     folder = Path(place)
                     numbers, rows = run(train, prepared.schema, method, len(train), folder)
@@ -214,7 +222,7 @@ def order(options: argparse.Namespace) -> Iterable[dict[str, Any]]:
                 for c, size in sizes.items()
             }
             schema = {"name": name, "columns": columns}
-            for method in options.methods.split(","):
+            for method in left(options, run=number, table=name):
                 with tempfile.TemporaryDirectory() as folder:
                     numbers, rows = run(pa.table(made), schema, method, options.rows, Path(folder))
                 obeyed = right({c: rows[c].to_numpy() for c in made}).mean()
@@ -286,9 +294,11 @@ def main() -> None:
     if "results" in options:
         sys.stdout.write(as_markdown(json.loads(options.results.read_text())))
         return
-    found: list[dict[str, Any]] = []
+    options.found = []
+    if options.out and options.out.exists():
+        options.found = json.loads(options.out.read_text())["runs"]
     for one in options.runs_of(options):
-        found.append(one)
+        options.found.append(one)
         print(json.dumps(one), flush=True)
         report = {
             "command": "python benchmarks/learned.py "
@@ -296,8 +306,8 @@ def main() -> None:
             "epsilon": EPSILON,
             "delta": DELTA,
             "machine": machine(),
-            "means": summary(found),
-            "runs": found,
+            "means": summary(options.found),
+            "runs": options.found,
         }
         if options.out:
             options.out.write_text(json.dumps(report, indent=1) + "\n")
