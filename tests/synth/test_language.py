@@ -249,7 +249,10 @@ def test_even_rows_obey_rules() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"stage1": "else"},
         {"stage1": "other"},
+        {"other": "public.csv"},
+        {"other_schema": "public.yaml"},
         {"serial": "other"},
         {"loss": "other"},
         {"base": ""},

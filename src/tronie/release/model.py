@@ -32,6 +32,9 @@ from tronie.schema.schema import Schema
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MODEL_SUFFIX = ".tronie"
+"""How the names of models' files end."""
+
 Condition: TypeAlias = Value | Sequence[Value | None] | Range | None
 """One value, several, or a range; ``None`` is a missing value."""
 

@@ -23,6 +23,7 @@ from tronie.models.lm.drawing import (
     draw_rows,
 )
 from tronie.models.lm.grammar import Grammar
+from tronie.models.lm.lessons import Lessons
 from tronie.models.markov import MarkovRandomField
 from tronie.models.nets.decoding import Parameters, Singles
 from tronie.models.nets.drawing import Step
@@ -51,6 +52,7 @@ class LanguageField(Populated):
         biases: What is added to its log odds where values part, so that single columns come out right.
         temperature: What its log odds are divided by.
         population: Column -> codes of rows of the model; marginals are counts of them.
+        lessons: How well it foretold rows at each stage of its training, if that was measured.
 
     Marginals have a Monte-Carlo error, as rows are drawn by chance: see
     `tronie.models.nets.net_field.NetField`. They need no PyTorch; rows do.
@@ -63,6 +65,7 @@ class LanguageField(Populated):
     biases: Biases
     temperature: float
     population: Mapping[str, Codes]
+    lessons: Lessons | None = None
 
     @property
     def order(self) -> Clique:
@@ -128,6 +131,7 @@ class LanguageField(Populated):
             grammar=self.grammar.structure(),
             base=dict(self.base),
             temperature=self.temperature,
+            lessons=self.lessons,
         )
         return stored.model_dump(mode="json")
 
@@ -172,9 +176,18 @@ class LanguageField(Populated):
         population = stored_population(order, grammar.sizes, parts["population"])
         if not obeys(tree, population):
             raise corrupt("its population has rows that it rules out")
+        if stored.lessons is not None and not stored.lessons.sound:
+            raise corrupt("its perplexities are none")
         biases = _biases(grammar, parts["bias"])
         return cls(
-            tree, grammar, stored.base, parts["weight"], biases, stored.temperature, population
+            tree,
+            grammar,
+            stored.base,
+            parts["weight"],
+            biases,
+            stored.temperature,
+            population,
+            stored.lessons,
         )
 
 
@@ -188,6 +201,7 @@ class _Structure(BaseModel):
     grammar: dict[str, Any]
     base: dict[str, Any]
     temperature: float = Field(gt=0, allow_inf_nan=False)
+    lessons: Lessons | None = None
 
 
 def writing_steps(

@@ -29,17 +29,19 @@ def perplexities(
 
     Returns:
         ``value``, ``key`` and ``other``: the exponential of the mean cost of such tokens among all
-        tokens of the network's vocabulary; ``decision``: that of decisions, among the tokens that the
-        grammar allows. Kinds without any token are left out.
+        tokens that occur in the grammar, whatever else the network knows, so that numbers can be
+        compared; ``decision``: that of decisions, among the tokens that the grammar allows there. Kinds
+        without any token are left out.
 
     Source: Afonja et al. 2024, arXiv 2412.02467 (by kind of token).
     """
     costs = dict.fromkeys((*KINDS, DECISION), 0.0)
     counts = dict.fromkeys(costs, 0)
+    among = network.grammar.tokens
     for start in range(0, len(rows), physical_batch):
         written = network.grammar.rows(rows[start : start + physical_batch])
         with torch.no_grad():
-            tokens = network.token_losses(written).cpu().numpy().astype(np.float64)
+            tokens = network.token_losses(written, among).cpu().numpy().astype(np.float64)
             decisions = network.decision_losses(written).cpu().numpy().astype(np.float64)
         for number, name in enumerate(KINDS):
             costs[name] += float(tokens[written.kinds == number].sum())
