@@ -9,6 +9,9 @@ from dataclasses import dataclass
 BEFORE, FIRST, TRAINED = "before", "first stage", "training"
 """Names of the stages: nothing learned yet, public rows learned, private rows learned."""
 
+DECISION = "decision"
+"""Name of the perplexity of decisions among the tokens that the grammar allows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lessons:

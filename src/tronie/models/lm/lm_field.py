@@ -21,6 +21,7 @@ from tronie.models.lm.drawing import (
     candidates_for,
     draw_given,
     draw_rows,
+    written_logs,
 )
 from tronie.models.lm.grammar import Grammar
 from tronie.models.lm.lessons import Lessons
@@ -38,6 +39,12 @@ from tronie.models.nets.frame import (
 from tronie.models.systematic import Codes
 from tronie.schema.domain import Clique
 from tronie.schema.grid import Floats, Ints
+
+LARGE = 20_000_000
+"""Parameters from which on a model reads slowly without a graphics card."""
+
+FEW_AT_ONCE, MANY_AT_ONCE = 16, 256
+"""Rows that a large model, and a small one, reads at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,15 +114,66 @@ class LanguageField(Populated):
         drawn = codes_of(self.grammar, rows)
         return {column: drawn[column] for column in self.domain}
 
+    def log_likelihoods(self, codes: Mapping[str, Ints]) -> dict[str, Floats]:
+        """Log probability of each code of some rows, given the columns that are written before it.
+
+        Biases, temperature and rules count, as they do when rows are drawn.
+
+        Args:
+            codes: Column -> codes, shape (rows,).
+
+        Returns:
+            Column -> shape (rows,), in the order of writing; minus infinity for what is impossible.
+
+        Raises:
+            InputError: If the base is not found or is another one, or PyTorch is not installed.
+        """
+        writer = Writer(self._reader(), self.grammar, self.biases, self.temperature)
+        steps = writing_steps(self.tree, self.grammar, {})
+        rows = np.stack([codes[column] for column in self.order], axis=1).astype(np.int64)
+        return dict(zip(self.order, written_logs(writer, steps, rows).T, strict=True))
+
+    def perplexities(self, codes: Mapping[str, Ints]) -> dict[str, float]:
+        """Perplexity of some rows by kind of token; see `tronie.models.lm.perplexity.perplexities`.
+
+        It is the network's own: biases, temperature and rules do not count.
+
+        Args:
+            codes: Column -> codes, shape (rows,).
+
+        Raises:
+            InputError: If the base is not found or is another one, or PyTorch is not installed.
+        """
+        self._require_torch()
+        if not len(self.grammar.allowed.lengths):
+            return {}
+        from tronie.models.lm.perplexity import perplexities
+        from tronie.models.lm.reading import open_network
+
+        rows = np.stack([codes[column] for column in self.order], axis=1).astype(np.int64)
+        batch = FEW_AT_ONCE if self.slow else MANY_AT_ONCE
+        network = open_network(self.base, self.weights, self.grammar)
+        return perplexities(network, rows, physical_batch=batch)
+
+    @property
+    def slow(self) -> bool:
+        """Whether it is so large that a row takes about a second on a processor."""
+        whole = sum(weight.size for weight in self.weights.values())
+        return bool(self.base.get("rank")) or whole >= LARGE
+
     def _reader(self) -> Reader:
+        self._require_torch()
+        from tronie.models.lm.reading import open_reader
+
+        return open_reader(self.base, self.weights, self.grammar)
+
+    @staticmethod
+    def _require_torch() -> None:
         if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
             raise InputError(
                 "this model's rows are written by a language model, and what runs it is not installed.",
                 "Install it with `pip install 'tronie[llm]'`; marginals can be had without.",
             )
-        from tronie.models.lm.reading import open_reader
-
-        return open_reader(self.base, self.weights, self.grammar)
 
     def _chance(self, given: Mapping[str, NDArray[Any]]) -> float:
         """Probability of what is given, by the population."""

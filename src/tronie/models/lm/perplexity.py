@@ -8,11 +8,9 @@ import numpy as np
 import torch
 
 from tronie.models.lm.grammar import KINDS
+from tronie.models.lm.lessons import DECISION
 from tronie.models.lm.network import LanguageNetwork
 from tronie.schema.grid import Ints
-
-DECISION = "decision"
-"""Name of the perplexity of decisions among the tokens that the grammar allows."""
 
 
 def perplexities(
