@@ -18,11 +18,10 @@ from tronie.privacy.certificate import Certificate
 from tronie.privacy.disclaimer import Disclaimer, Statement
 from tronie.privacy.ledger import Ledger, Reservation
 from tronie.release.drafting import draft
-from tronie.release.model import MODEL_SUFFIX, Model, is_dropped
+from tronie.release.model import MODEL_SUFFIX, Model, is_dropped, present
 from tronie.release.other_table import other_table
 from tronie.release.settling import settle
 from tronie.release.without_privacy import budget_of, require_private
-from tronie.schema.columns import Identifier, Text
 from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
 from tronie.synth.discover import planned_keys
@@ -278,13 +277,7 @@ def _public_rows(prior: Any | None, schema: Schema) -> Records | None:
         prior = Model.load(prior)
     require_private(prior, "the prior")
     rows = open_source(prior.sample(seed=0) if isinstance(prior, Model) else prior)
-    given = set(rows.schema.names)
-    columns = {
-        name: column
-        for name, column in schema.columns.items()
-        if name in given or not isinstance(column, Identifier | Text)
-    }
-    schema = schema.model_copy(update={"columns": columns})
+    schema = present(schema, rows.schema.names)
     try:
         check_types(schema, rows.schema)
         records = Records(rows, schema)

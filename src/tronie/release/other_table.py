@@ -10,7 +10,7 @@ from tronie.measure.exact import ExactCurator, Unmetered
 from tronie.measure.records import Records
 from tronie.privacy.budget import NoPrivacy
 from tronie.release.drafting import draft
-from tronie.release.model import MODEL_SUFFIX, Model
+from tronie.release.model import MODEL_SUFFIX, Model, present
 from tronie.release.without_privacy import require_private
 from tronie.schema.schema import Schema
 from tronie.synth.independent import Independent
@@ -68,6 +68,7 @@ def _schema(wishes: LanguageSettings, model: Model | None) -> Schema:
 def _read(source: Any, schema: Schema) -> OtherTable:
     """Codes of all rows."""
     table = open_source(source.sample(seed=0) if isinstance(source, Model) else source)
+    schema = present(schema, table.schema.names)
     schema.require_supported()
     check_types(schema, table.schema)
     records = Records(table, schema)
