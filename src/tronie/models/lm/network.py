@@ -116,11 +116,12 @@ class LanguageNetwork(nn.Module):
         rest = (1 - VALUE_WEIGHT) * (parts[KEY] + parts[OTHER])
         return VALUE_WEIGHT * parts[VALUE] + rest
 
-    def decision_losses(self, rows: TokenRows) -> Tensor:
+    def decision_losses(self, rows: TokenRows, states: Tensor | None = None) -> Tensor:
         """Cost of each decision among the tokens that the grammar allows.
 
         Args:
             rows: Rows as tokens.
+            states: What is known after each of their tokens, if it was worked out before.
 
         Returns:
             Shape (rows, decisions); 0 where there is none.
@@ -131,7 +132,8 @@ class LanguageNetwork(nn.Module):
         numbers = np.zeros_like(counts) + np.arange(counts.shape[1], dtype=np.int64)
         groups = self._tensor(spread(numbers, counts))
         chosen = self._tensor(np.cumsum(counts, axis=1) - counts + rows.choices)
-        states = self.states(self._tensor(rows.ids[:, : max(int(rows.places.max()), 1)]))
+        if states is None:
+            states = self.states(self._tensor(rows.ids[:, : max(int(rows.places.max()), 1)]))
         before = self._tensor(np.maximum(rows.places - 1, 0))
         states = states.gather(1, before[:, :, None].expand(-1, -1, states.shape[2]))
         states = states.gather(1, groups[:, :, None].expand(-1, -1, states.shape[2]))
@@ -142,17 +144,21 @@ class LanguageNetwork(nn.Module):
         costs = totals - scores.gather(1, chosen.clamp_max(scores.shape[1] - 1))
         return torch.where(self._tensor(decided), costs, 0.0)
 
-    def token_losses(self, rows: TokenRows, among: Ints | None = None) -> Tensor:
+    def token_losses(
+        self, rows: TokenRows, among: Ints | None = None, states: Tensor | None = None
+    ) -> Tensor:
         """Cost of each token among all tokens of the vocabulary, or some of them.
 
         Args:
             rows: Rows as tokens.
             among: Ids of the tokens, ascending; all that are kept when not given.
+            states: What is known after each of their tokens but the last, if it was worked out before.
 
         Returns:
             Shape (rows, length); 0 for the start and where there is no token.
         """
-        states = self.states(self._tensor(rows.ids[:, :-1]))
+        if states is None:
+            states = self.states(self._tensor(rows.ids[:, :-1]))
         places = self._places[self._tensor(self._tokens if among is None else among)]
         if self.rank:
             weight = self._head.weight
@@ -236,6 +242,12 @@ class LanguageNetwork(nn.Module):
     def read(self, grammar: Grammar) -> None:
         """Read rows of another grammar from now on; its tokens were kept."""
         self.grammar = grammar
+
+    def costs_of(self, rows: TokenRows) -> tuple[Tensor, Tensor]:
+        """Costs of all tokens among those that the grammar has, and of decisions; read once."""
+        states = self.states(self._tensor(rows.ids[:, :-1]))
+        tokens = self.token_losses(rows, self.grammar.tokens, states)
+        return tokens, self.decision_losses(rows, states)
 
     def forget(self) -> None:
         """Drop the tokens that do not occur in the grammar, unless all are kept.

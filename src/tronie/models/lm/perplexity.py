@@ -35,12 +35,12 @@ def perplexities(
     """
     costs = dict.fromkeys((*KINDS, DECISION), 0.0)
     counts = dict.fromkeys(costs, 0)
-    among = network.grammar.tokens
     for start in range(0, len(rows), physical_batch):
         written = network.grammar.rows(rows[start : start + physical_batch])
         with torch.no_grad():
-            tokens = network.token_losses(written, among).cpu().numpy().astype(np.float64)
-            decisions = network.decision_losses(written).cpu().numpy().astype(np.float64)
+            tokens, decisions = (
+                costs.cpu().numpy().astype(np.float64) for costs in network.costs_of(written)
+            )
         for number, name in enumerate(KINDS):
             costs[name] += float(tokens[written.kinds == number].sum())
             counts[name] += int((written.kinds == number).sum())
