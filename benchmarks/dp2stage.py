@@ -260,8 +260,8 @@ experiment with ours: rows of the paper's sizes and split, its classifiers (XGBo
 logistic regression, learning from synthetic rows, tested on real ones), its histogram intersections
 (Hist for columns, Pair for pairs) and its correlation accuracy (CorAcc). Rows marked *the paper* are
 the paper's own numbers, means of 5 models with 4 tables each; ours are means of {samples} tables of one
-model. All in percent. `dp2stage-u` and `dp2stage-o` are the paper's method by our code: a first stage on even
-rows, or on the other of the two tables, which is taken to be public.
+model. All in percent. `dp2stage-u` and `dp2stage-o` are the paper's method by our code: a first stage
+on even rows, or on the other of the two tables, which is taken to be public.
 
 Two things differ. The paper's language models take ranges, categories and, for prompts, label
 frequencies from private rows without noise; ours take them from a public schema or pay for them. And
