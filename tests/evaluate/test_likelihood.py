@@ -9,6 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import latent_tables
+import lm_tables
+import nets_tables
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -168,6 +171,61 @@ def test_other_models_are_refused(model: tronie.Model, fit: Fit) -> None:
     with pytest.raises(InputError, match="'x' is not that of the compared tables"):
         likelihood(other, model)
     assert likelihood(tables, model).row > 0
+
+
+def with_field(model: tronie.Model, kind: Any, **more: Any) -> tronie.Model:
+    """The same codes under another kind of model, with any parameters."""
+    sizes = {name: coding.size for name, coding in model.codings.items()}
+    return dataclasses.replace(model, field=kind(Domain(sizes), **more))
+
+
+@pytest.mark.parametrize("kind", [nets_tables.field_of, latent_tables.latent_field])
+def test_networks_are_asked_too(kind: Any, model: tronie.Model) -> None:
+    odd = with_field(model, kind)
+    found = likelihood(read(table(300, 0), odd, table(100, 7)), odd)
+    assert found.holdout_row == pytest.approx(found.row, rel=0.1)
+    assert sum(found.columns.values()) == pytest.approx(found.row)
+    assert found.row > likelihood(read(table(300, 0), model), model).row
+    assert (found.perplexity, found.rows, found.impossible) == ({}, None, 0)
+
+
+def test_all_rows_together_have_probability_one_under_a_language_model(
+    model: tronie.Model,
+) -> None:
+    pytest.importorskip("transformers")
+    odd = with_field(model, lm_tables.field_of)
+    values = [[None, *range(30)], [None, "p", "q", "r"], [None, True, False]]
+    rows = list(zip(*itertools.product(*values), strict=True))
+    every = pa.table({name: list(column) for name, column in zip(COLUMNS, rows, strict=True)})
+    tables = read(every, odd)
+    found = log_likelihoods(tables, odd, tables.real)
+    assert np.exp(np.sum(list(found.values()), axis=0)).sum() == pytest.approx(1, abs=1e-4)
+    assert set(likelihood(tables, odd).perplexity) == {"value", "decision"}
+
+
+def test_only_some_rows_are_read_where_each_takes_long(
+    model: tronie.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every other row of each table, as evenly as can be."""
+    odd = with_field(model, nets_tables.field_of)
+    real, holdout = table(200, 0), table(50, 7)
+    tables = read(real, odd, holdout)
+    every = log_likelihoods(tables, odd, tables.real)
+    monkeypatch.setattr("tronie.evaluate.likelihood.MOST_ROWS", 100)
+    found = likelihood(tables, odd)
+    assert found.rows == 100
+    assert found.row == pytest.approx(-float(sum(v[::2].mean() for v in every.values())))
+    assert likelihood(tables, model).rows is None
+
+
+def test_a_large_language_model_reads_few_rows(
+    model: tronie.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("transformers")
+    odd = with_field(model, lm_tables.field_of)
+    monkeypatch.setattr("tronie.models.lm.lm_field.LARGE", 10)
+    monkeypatch.setattr("tronie.evaluate.likelihood.FEW_ROWS", 5)
+    assert likelihood(read(table(40, 0), odd), odd).rows == 5
 
 
 def test_perplexity_by_class() -> None:

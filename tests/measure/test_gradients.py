@@ -19,7 +19,9 @@ from tronie.errors import BudgetError, BudgetExceeded, BundleError, Cancelled, I
 from tronie.measure import gradients as gradients_module  # noqa: E402
 from tronie.measure.clipping import ClippedGradients  # noqa: E402
 from tronie.measure.curator import Curator, Meter  # noqa: E402
+from tronie.measure.exact import ExactCurator, Unmetered  # noqa: E402
 from tronie.measure.gradients import (  # noqa: E402
+    SMALL,
     Descent,
     _Optimiser,
     _Units,
@@ -373,6 +375,30 @@ def test_training_is_charged_whole_before_rows_are_read() -> None:
     assert seen[0] == ("reading rows for training", 1)
     assert [stage for stage, _ in seen[1:]] == [f"training, step {i} of 3" for i in (1, 2, 3)]
     assert calls == ["sample", "answer"]
+
+
+def test_what_is_said_of_steps_stands_beside_them() -> None:
+    for kind in (Curator, ExactCurator):
+        seen: list[str] = []
+        meter = Meter(LOOSE) if kind is Curator else Unmetered()
+        curator = kind(records(ROWS), meter, noise=InsecureNoise(0), checkpoint=seen.append)
+        curator.recode(CODINGS)
+        curator.tell("first stage, step 1 of 9")
+        curator.train(Tally(4), ["a"], settings(), remark=lambda step: f", {2 - step} left")
+        assert seen[0] == "first stage, step 1 of 9"
+        assert seen[-1] == "training, step 3 of 3, 0 left"
+
+
+def test_frozen_parameters_count_as_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Low-rank changes of a large network are few, but computing them takes all of it."""
+    threads: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    network = Small()
+    run(network, rows_of(5), settings())
+    network.frozen = nn.Parameter(torch.zeros(SMALL), requires_grad=False)
+    run(network, rows_of(5), settings())
+    assert threads == [1, 2, 2, 2]
 
 
 def test_the_network_gets_the_codes_of_its_columns(monkeypatch: pytest.MonkeyPatch) -> None:

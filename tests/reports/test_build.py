@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,17 +11,21 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from lm_tables import field_of
 from report_examples import audit
 
 import tronie
 from tronie.errors import BudgetExceeded, InputError
 from tronie.evaluate import learners
+from tronie.evaluate.tables import read_tables
 from tronie.measure.noise import InsecureNoise
+from tronie.models.lm.lessons import Lessons
 from tronie.release.synthesize import Release
 from tronie.reports import build
 from tronie.reports.build import NOT_ASKED, UNTRAINED, release_report, report
 from tronie.reports.claims import NOTHING, THIS_REPORT, TOGETHER
 from tronie.reports.result import Report
+from tronie.schema.domain import Domain
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +134,81 @@ def test_a_model_without_a_likelihood_is_said_so(
 def test_what_evaluations_left_out_is_said_once(found: Report) -> None:
     twice = [replace(e, skipped=("x", "y")) for e in (*found.evaluations, *found.evaluations)]
     assert build._skipped(twice) == ("x", "y")
+
+
+@pytest.fixture(scope="module")
+def written(release: Release) -> tronie.Model:
+    """A language model in the place of the release's, with any weights."""
+    pytest.importorskip("transformers")
+    sizes = {name: coding.size for name, coding in release.model.codings.items()}
+    stages = {
+        "before": {"key": 50.0, "value": 40.0, "decision": 9.0},
+        "first stage": {"key": 1.5, "value": 20.0, "decision": 5.0},
+        "training": {"value": 10.0, "decision": 4.75},
+    }
+    lessons = Lessons(256, "the released marginal model", stages)
+    field = replace(field_of(Domain(sizes), total=4000.0), lessons=lessons)
+    return replace(release.model, field=field)
+
+
+def test_a_language_model_brings_its_stages_and_what_real_rows_are_to_it(
+    written: tronie.Model, release: Release, real: pa.Table
+) -> None:
+    found = report(
+        {"llm": written, "glaze": release}, real=real.slice(0, 200), learn=False, title="both"
+    )
+    first, second = found.evaluations
+    assert first.likelihood is not None
+    assert second.likelihood is not None
+    assert first.likelihood.row > second.likelihood.row
+    assert set(first.likelihood.perplexity) == {"value", "decision"}
+    assert found.lessons == {"llm": written.field.lessons}  # type: ignore[attr-defined]
+    data = json.loads(found.to_json())
+    assert data["lessons"]["llm"]["stages"]["training"] == {"value": 10, "decision": 4.75}
+    text = " ".join(found.text().split())
+    for words in (
+        "Stages of learning",
+        "after the first stage, on public rows",
+        "4.75",
+        "256 rows of the released marginal model",
+        "Perplexity of real rows' tokens",
+    ):
+        assert words in text
+    assert "Stages of learning" in found.html()
+    assert "Stages of learning" in found.markdown()
+    assert "of each table were read" not in text
+
+
+def test_how_many_rows_were_read_is_said(
+    found: Report, written: tronie.Model, real: pa.Table
+) -> None:
+    (evaluation,) = found.evaluations
+    assert evaluation.likelihood is not None
+    few = replace(evaluation, likelihood=replace(evaluation.likelihood, rows=64))
+    text = " ".join(replace(found, evaluations=(few,)).text().split())
+    assert "Only 64 rows of each table were read by release." in text
+
+
+def test_without_torch_a_language_models_likelihood_is_left_out(
+    written: tronie.Model, real: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = written.sample(100, seed=0)
+    given = build.Given("llm", rows, None, written)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    tables = read_tables(real.slice(0, 50), {"llm": rows}, written.schema)
+    evaluation: Any = object()
+    complete, omitted = build._with_likelihood(tables, (evaluation,), (given,))
+    assert complete == (evaluation,)
+    assert "what runs it is not installed" in omitted[0]
+
+
+def test_a_report_for_release_says_what_each_stage_taught(
+    written: tronie.Model, real: pa.Table, tmp_path: Path
+) -> None:
+    book = tmp_path / "ledger.sqlite"
+    found = release_report(written, real=real, epsilon=20, ledger=book, noise=InsecureNoise(3))
+    assert "after training on private rows" in " ".join(found.text().split())
+    assert json.loads(found.to_json())["publishable"] is True
 
 
 # --- for release ---------------------------------------------------------------------------------

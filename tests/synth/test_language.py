@@ -18,18 +18,26 @@ from synth_tables import curator_of, schema_of
 from tronie.errors import InputError
 from tronie.measure.curator import Curator
 from tronie.models.field import draw
+from tronie.models.lm.grammar import Grammar
+from tronie.models.lm.lessons import BEFORE, FIRST, TRAINED
 from tronie.models.lm.lm_field import LanguageField
+from tronie.models.lm.network import LanguageNetwork
+from tronie.models.lm.perplexity import perplexities
 from tronie.privacy.accounting import epsilon_of, fits
 from tronie.privacy.budget import Budget
 from tronie.privacy.events import SampledGaussian
+from tronie.schema.grid import Coding, Grid
 from tronie.synth.first_stage import even_model, public_model
 from tronie.synth.glaze import Glaze
 from tronie.synth.language import COLUMNS, MARGINALS, Language
 from tronie.synth.language_cost import BASE_RATE, TINY_RATE, descent_of, first_rows
 from tronie.synth.language_settings import LanguageSettings
+from tronie.synth.language_stages import OF_COLUMNS, OF_MODEL
 from tronie.synth.learning import TRAIN
 from tronie.synth.prepare import prepare
-from tronie.synth.settings import Settings, Training
+from tronie.synth.script import Script
+from tronie.synth.settings import OtherTable, Settings, Training
+from tronie.synth.wording import texts_of
 
 BIT: dict[str, Any] = {"kind": "category", "values": ["no", "yes"], "nullable": False}
 
@@ -59,9 +67,21 @@ def parity(rows: int) -> pa.Table:
 NO_WISHES = Training()
 
 
-def wishes(training: Training = NO_WISHES, prior: Any = None, **language: Any) -> Settings:
+def wishes(
+    training: Training = NO_WISHES, prior: Any = None, other: Any = None, /, **language: Any
+) -> Settings:
     quick = {"stage1_rows": 512, "population": 512, **language}
-    return Settings(training=training, prior=prior, language=LanguageSettings(**quick))
+    return Settings(training=training, prior=prior, language=LanguageSettings(**quick), other=other)
+
+
+def rows_of_others() -> OtherTable:
+    """Rows of a table with other columns, whose second column says what the first one is."""
+    facts = {"values": ["AA", "BB", "CC"], "kind": "category", "nullable": False}
+    schema = schema_of(
+        {"carrier": facts, "owner": {**facts, "values": ["A ltd", "B ltd", "C ltd"]}}
+    )
+    codings = {name: Coding.identity(Grid.of(c, 3)) for name, c in schema.modelled.items()}
+    return OtherTable(schema, codings, np.arange(300)[:, None].repeat(2, 1) % 3)
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +137,8 @@ def test_what_cannot_be_done_is_refused_before_anything_is_spent(
     budget = Budget(1.0)
     with pytest.raises(InputError, match="public rows"):
         Language().plan(PARITY, budget, wishes(stage1="prior"))
+    with pytest.raises(InputError, match="were not read"):
+        Language().plan(PARITY, budget, wishes(stage1="other", other="flights.csv"))
     with pytest.raises(InputError, match="no language model at"):
         Language().plan(PARITY, budget, wishes(base=str(tmp_path)))
     with pytest.raises(InputError, match="noise multiplier"):
@@ -156,7 +178,7 @@ def test_what_no_single_column_shows_is_learned_from_private_rows() -> None:
     assert given["a"].mean() > 0.9
 
 
-@pytest.mark.parametrize("stage", ["marginal", "uniform", "prior"])
+@pytest.mark.parametrize("stage", ["marginal", "uniform", "prior", "other"])
 @pytest.mark.parametrize("loss", ["constrained", "weighted"])
 def test_changes_of_a_base_are_trained_in_every_way(stage: Any, loss: Any, folder: Path) -> None:
     """Single columns come out as released, whatever the stage: within 0.05 by 1,000 rows."""
@@ -167,6 +189,8 @@ def test_changes_of_a_base_are_trained_in_every_way(stage: Any, loss: Any, folde
     settings = wishes(
         Training(epochs=1 / 12),
         Counted(table, PARITY) if stage == "prior" else None,
+        rows_of_others() if stage == "other" else None,
+        other="flights.csv" if stage == "other" else None,
         base=str(folder),
         stage1=stage,
         stage1_rows=64,
@@ -177,11 +201,52 @@ def test_changes_of_a_base_are_trained_in_every_way(stage: Any, loss: Any, folde
     assert any(isinstance(event, SampledGaussian) for event in meter.events)
     assert isinstance(fitted.model, LanguageField)
     assert fitted.model.base["rank"] == 2
+    lessons = fitted.model.lessons
+    assert lessons is not None
+    assert list(lessons.stages) == [BEFORE, FIRST, TRAINED]
+    assert lessons.origin == (OF_MODEL if stage == "marginal" else OF_COLUMNS)
+    assert {"carrier", "AA"}.isdisjoint(str(fitted.model.grammar.structure()).split("'"))
     assert all(".down." in name or ".up." in name for name in fitted.model.weights)
     rows = fitted.model.sample(1000, np.random.default_rng(0))
     for name in "abc":
         shares = fitted.model.tree.marginal([name]).normalise().values
         assert rows[name].mean() == pytest.approx(shares[-1] if len(shares) > 1 else 0, abs=0.05)
+
+
+def test_another_table_is_learned_before_the_private_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows are foretold nearly as well as can be after the first stage; then its words are gone."""
+    seen: dict[str, float] = {}
+    other = rows_of_others()
+    forget = LanguageNetwork.forget
+
+    def watched(network: LanguageNetwork) -> None:
+        words = texts_of(other.schema, other.codings)
+        grammar = Grammar.of(list(words), words, base[0].encode, "compact", start=base[0].start)
+        own = network.grammar
+        network.read(grammar)
+        seen.update(perplexities(network, other.codes))
+        network.read(own)
+        forget(network)
+        assert network.head_now()[1].tolist() == own.tokens.tolist()
+
+    base: list[Any] = []
+    of = Script.of.__func__  # type: ignore[attr-defined]
+
+    def kept(cls: Any, *args: Any) -> Script:
+        script = of(cls, *args)
+        base.append(script.base)
+        return script
+
+    monkeypatch.setattr(Script, "of", classmethod(kept))
+    monkeypatch.setattr(LanguageNetwork, "forget", watched)
+    curator, meter = curator_of(parity(300), PARITY, Budget(1.0))
+    language = {"stage1": "other", "other": "flights.csv", "stage1_rows": 256 * 60}
+    settings = wishes(Training(epochs=1 / 12), None, other, **language)
+    fitted = Language().fit(curator, PARITY, Language().plan(PARITY, Budget(1.0), settings))
+    # Two decisions a row: one of three, and one that follows: the root of 3 is the least there is.
+    assert math.sqrt(3) <= seen["decision"] < 1.05 * math.sqrt(3)
+    assert fits(meter.events, Budget(1.0))
+    assert len(draw(fitted.model, 10, np.random.default_rng(0))["a"]) == 10
 
 
 def test_a_whole_base_can_be_trained_and_is_not_needed_afterwards(folder: Path) -> None:
@@ -249,7 +314,10 @@ def test_even_rows_obey_rules() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"stage1": "else"},
         {"stage1": "other"},
+        {"other": "public.csv"},
+        {"other_schema": "public.yaml"},
         {"serial": "other"},
         {"loss": "other"},
         {"base": ""},

@@ -142,8 +142,9 @@ def wishes(command: F) -> F:
         multiple=True,
         metavar="NAME=VALUE",
         callback=levers.language,
-        help="How the method llm writes rows: base (a folder or GGUF file), stage1, serial, "
-        "lora_rank, ... May be repeated.",
+        help="How the method llm writes rows: base (a folder or GGUF file), stage1 (marginal, "
+        "uniform, prior, or other with other=FILE, a public table), serial, lora_rank, ... May be "
+        "repeated.",
     )
     for option in (language, train, workload, target, memory, effort):
         command = option(command)

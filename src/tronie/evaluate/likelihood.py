@@ -9,10 +9,15 @@ import numpy as np
 
 from tronie.errors import InputError
 from tronie.evaluate.tables import Coded, Tables
-from tronie.models.likelihood import code_log_likelihoods, log_or_minus_infinity
+from tronie.models.field import log_likelihoods as code_log_likelihoods
+from tronie.models.likelihood import log_or_minus_infinity
+from tronie.models.lm.lm_field import LanguageField
 from tronie.models.markov import MarkovRandomField
 from tronie.release.model import Model
 from tronie.schema.grid import Coding, Floats, Ints
+
+MOST_ROWS, FEW_ROWS = 100_000, 64
+"""Rows that a network reads, and a large language model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +29,11 @@ class Likelihood:
         holdout_row: Of a holdout row; None without a holdout.
         columns: Column -> its share of `row`: that of its value given those of the columns that the model
             draws before it. The shares add up to `row`.
-        perplexity: Class of token -> perplexity, for language models.
+        perplexity: Class of token -> perplexity, for language models: the network's own, see
+            `tronie.models.lm.lm_field.LanguageField.perplexities`.
         impossible: Share of the real rows that the model gives probability 0; they are left out of the
             means.
+        rows: Number of real rows that it rests on, and at most that many of the holdout; None for all.
     """
 
     row: float
@@ -34,35 +41,47 @@ class Likelihood:
     columns: Mapping[str, float]
     perplexity: Mapping[str, float] = field(default_factory=dict[str, float])
     impossible: float = 0.0
+    rows: int | None = None
 
 
 def likelihood(tables: Tables, model: Model) -> Likelihood:
     """Negative log-likelihood of the real rows under a model.
 
-    It is exact: a row's probability is the product, along the model's junction tree, of each code's
-    probability given the codes that it depends on, times that of the lattice point within each code. Only
-    comparisons between columns that hold within codes are not accounted for. Models with different codes
-    can be compared, as the points are the schema's.
+    It is exact: a row's probability is the product of each code's probability given the codes of the
+    columns that the model draws before it, times that of the lattice point within each code. Networks
+    count with all that shapes their rows: biases, ties, temperature, rules; mixtures with all their
+    components. Only comparisons between columns that hold within codes are not accounted for. Models with
+    different codes can be compared, as the points are the schema's.
+
+    Networks read at most `MOST_ROWS` rows, taken evenly from the table, and large language models
+    `FEW_ROWS`: each takes them about a second.
 
     Args:
         tables: The tables; the synthetic ones are not looked at.
-        model: A fitted model of the same columns whose joint distribution is a junction tree.
+        model: A fitted model of the same columns.
 
     Raises:
-        InputError: If the model has other columns, or its distribution is known by samples only.
+        InputError: If the model has other columns, its distribution is known by samples only, or it is a
+            language model that cannot be read here.
     """
-    found = log_likelihoods(tables, model, tables.real)
-    held = None if tables.holdout is None else log_likelihoods(tables, model, tables.holdout)
+    real, holdout = (_some(rows, _most(model)) for rows in (tables.real, tables.holdout))
+    assert real is not None
+    found = log_likelihoods(tables, model, real)
+    held = None if holdout is None else log_likelihoods(tables, model, holdout)
     total = _total(found)
     possible = np.isfinite(total)
     columns = {name: -_mean(values[possible]) for name, values in found.items()}
     row = sum(columns.values()) if possible.any() else float("inf")
-    holdout = None
+    expected = None
     if held is not None:
         sums = _total(held)
-        holdout = -_mean(sums[np.isfinite(sums)]) if np.isfinite(sums).any() else float("inf")
+        expected = -_mean(sums[np.isfinite(sums)]) if np.isfinite(sums).any() else float("inf")
     impossible = 1.0 - float(possible.mean()) if len(possible) else 0.0
-    return Likelihood(row, holdout, columns, impossible=impossible)
+    kinds: dict[str, float] = {}
+    if isinstance(model.field, LanguageField):
+        kinds = model.field.perplexities(_codes(model, real))
+    rows = None if real is tables.real else real.rows
+    return Likelihood(row, expected, columns, kinds, impossible, rows)
 
 
 def log_likelihoods(tables: Tables, model: Model, rows: Coded) -> dict[str, Floats]:
@@ -80,18 +99,13 @@ def log_likelihoods(tables: Tables, model: Model, rows: Coded) -> dict[str, Floa
     Raises:
         InputError: As for `likelihood`.
     """
-    if not isinstance(model.field, MarkovRandomField):
-        raise InputError(
-            "the model's distribution is known by samples only: rows have no exact likelihood.",
-            "Leave the likelihood out, or fit with another method.",
-        )
     differ = [n for n in model.codings if tables.columns.get(n) != model.schema.lattices[n]]
     if differ:
         raise InputError(
             f"the model's column {differ[0]!r} is not that of the compared tables.",
             "Compare tables by the model's own schema.",
         )
-    codes = {name: coding.code_of(rows.points[name]) for name, coding in model.codings.items()}
+    codes = _codes(model, rows)
     found = code_log_likelihoods(model.field, codes)
     return {
         name: values + within_code(model.codings[name], rows.points[name], codes[name])
@@ -141,6 +155,25 @@ def perplexity(log_probabilities: Floats, classes: Sequence[str]) -> dict[str, f
     names, places = np.unique(np.array(classes, str), return_inverse=True)
     losses = np.bincount(places, -log_probabilities) / np.bincount(places)
     return {str(name): float(np.exp(loss)) for name, loss in zip(names, losses, strict=True)}
+
+
+def _most(model: Model) -> int | None:
+    """Rows that a model reads in a reasonable time; None for all."""
+    if isinstance(model.field, MarkovRandomField):
+        return None
+    slow = isinstance(model.field, LanguageField) and model.field.slow
+    return FEW_ROWS if slow else MOST_ROWS
+
+
+def _some(rows: Coded | None, most: int | None) -> Coded | None:
+    """Some rows of a table, evenly from all of it; the table itself if it has no more."""
+    if rows is None or most is None or rows.rows <= most:
+        return rows
+    return rows.take(np.arange(most) * rows.rows // most)
+
+
+def _codes(model: Model, rows: Coded) -> dict[str, Ints]:
+    return {name: coding.code_of(rows.points[name]) for name, coding in model.codings.items()}
 
 
 def _total(found: Mapping[str, Floats]) -> Floats:

@@ -213,6 +213,17 @@ class Curator:
         """Most rows of one privacy unit (public)."""
         return self._rows_per_unit
 
+    def tell(self, stage: str) -> None:
+        """Say what a method does between questions; it may stop the run.
+
+        Guarantee:
+            Nothing is read. What is said must rest on public facts and released numbers.
+
+        Edge cases:
+            Whoever follows the run may raise `Cancelled`.
+        """
+        self._checkpoint(stage)
+
     def recode(self, codings: Mapping[str, Coding]) -> None:
         """Count columns by these codes from now on.
 
@@ -345,6 +356,7 @@ class Curator:
         keep: Callable[[TrainingState], None] | None = None,
         keep_every: int = 0,
         after_step: Callable[[int], None] | None = None,
+        remark: Callable[[int], str] = lambda step: "",
     ) -> TrainingState:
         """Fit a network to the rows by private gradient descent.
 
@@ -358,6 +370,8 @@ class Curator:
             keep: Given states to go on from; see `tronie.measure.gradients.descend`.
             keep_every: After how many steps, besides the end; 0 for the end only.
             after_step: Told the number of each step after it; see `tronie.measure.gradients.descend`.
+            remark: Given the number of each step as it begins, says what is shown beside it: what a clock
+                and public numbers tell.
 
         Returns:
             The state after the last step.
@@ -396,7 +410,7 @@ class Curator:
             return replace(reached, receipt=self._meter.receipt(run, reached.next))
 
         def watch(step: int) -> None:
-            self._checkpoint(f"training, step {step + 1} of {descent.steps}")
+            self._checkpoint(f"training, step {step + 1} of {descent.steps}{remark(step)}")
             self._meter.use(run, step)
 
         ended = descend(

@@ -103,6 +103,7 @@ class ExactCurator(Curator):
         keep: Callable[[TrainingState], None] | None = None,
         keep_every: int = 0,
         after_step: Callable[[int], None] | None = None,
+        remark: Callable[[int], str] = lambda step: "",
     ) -> TrainingState:
         """Fit a network to the rows by ordinary gradient descent.
 
@@ -121,7 +122,7 @@ class ExactCurator(Curator):
         codes = self._records.codes(columns, self._codings)
 
         def watch(step: int) -> None:
-            self._checkpoint(f"training, step {step + 1} of {descent.steps}")
+            self._checkpoint(f"training, step {step + 1} of {descent.steps}{remark(step)}")
 
         return descend_exactly(network, codes, descent, self._noise, watch, after_step=after_step)
 

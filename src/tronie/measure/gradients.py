@@ -101,7 +101,7 @@ def descend(
     rows = _Units.of(codes, units)
     optimiser = _Optimiser(core, descent, state)
     begun = 0 if state is None else state.next
-    with _threads(core.size):
+    with _threads(core.network):
         try:
             for step in range(begun, descent.steps):
                 watch(step)
@@ -150,7 +150,7 @@ def descend_exactly(
     """
     core = ClippedGradients(network)
     optimiser = _Optimiser(core, replace(descent, divisor=1.0), None)
-    with _threads(core.size):
+    with _threads(core.network):
         for step in range(descent.steps):
             watch(step)
             sampled = np.flatnonzero(coins(descent.rate, len(codes), noise))
@@ -181,7 +181,7 @@ def require_row_losses(network: nn.Module, sizes: Sequence[int]) -> None:
     places = np.arange(1, rows * len(sizes) + 1).reshape(rows, len(sizes))
     drawn = places * GOLDEN % 1.0 * np.asarray(sizes)
     codes = _tensor(drawn.astype(np.int64)).to(core.parameters[0].device)
-    with _threads(core.size):
+    with _threads(core.network):
         together = _losses(network, codes)
         backwards = _losses(network, codes.flip(0)).flip(0)
         alone = torch.cat([_losses(network, codes[row : row + 1]) for row in range(rows)])
@@ -393,8 +393,9 @@ class _Optimiser:
 
 
 @contextmanager
-def _threads(size: int) -> Generator[None]:
-    """Compute small networks with one thread."""
+def _threads(network: nn.Module) -> Generator[None]:
+    """Compute small networks with one thread; what is not trained is computed, too."""
+    size = sum(parameter.numel() for parameter in network.parameters())
     before = torch.get_num_threads()
     torch.set_num_threads(1 if size < SMALL else before)
     try:

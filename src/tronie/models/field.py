@@ -10,9 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tronie.errors import BundleError
+from tronie.errors import BundleError, InputError
 from tronie.models.factor import Factor
 from tronie.models.gibbs import GibbsField
+from tronie.models.likelihood import code_log_likelihoods
 from tronie.models.lm.lm_field import LanguageField
 from tronie.models.markov import Convergence, MarkovRandomField
 from tronie.models.nets.latent_field import LatentField
@@ -20,6 +21,7 @@ from tronie.models.nets.net_field import NetField
 from tronie.models.sampling import sample
 from tronie.models.systematic import Codes
 from tronie.schema.domain import Domain
+from tronie.schema.grid import Floats, Ints
 
 Given = Mapping[str, NDArray[Any]] | None
 """Column -> evidence about its codes, as in `MarkovRandomField.condition`."""
@@ -62,6 +64,7 @@ class _Kind:
 
     read: Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], Field]
     draw: Callable[[Any, int, np.random.Generator, Given], dict[str, Codes]]
+    logs: Callable[[Any, Mapping[str, Ints]], dict[str, Floats]] | None = None
 
 
 TREE = "tree"
@@ -77,11 +80,11 @@ _NAMES: Mapping[type[Any], str] = {
 
 KINDS: Mapping[str, _Kind] = MappingProxyType(
     {
-        TREE: _Kind(MarkovRandomField.from_arrays, sample),
+        TREE: _Kind(MarkovRandomField.from_arrays, sample, code_log_likelihoods),
         "gibbs": _Kind(GibbsField.from_arrays, GibbsField.sample),
-        "net": _Kind(NetField.from_arrays, NetField.sample),
-        "lm": _Kind(LanguageField.from_arrays, LanguageField.sample),
-        "latent": _Kind(LatentField.from_arrays, LatentField.sample),
+        "net": _Kind(NetField.from_arrays, NetField.sample, NetField.log_likelihoods),
+        "lm": _Kind(LanguageField.from_arrays, LanguageField.sample, LanguageField.log_likelihoods),
+        "latent": _Kind(LatentField.from_arrays, LatentField.sample, LatentField.log_likelihoods),
     }
 )
 """Name -> kind of model."""
@@ -109,6 +112,29 @@ def draw(field: Field, n: int, rng: np.random.Generator, given: Given = None) ->
         InputError: If the number of rows is negative.
     """
     return KINDS[kind_of(field)].draw(field, n, rng, given)
+
+
+def log_likelihoods(field: Field, codes: Mapping[str, Ints]) -> dict[str, Floats]:
+    """Log probability of each code of some rows, given the columns that the model draws before it.
+
+    Args:
+        field: The model.
+        codes: Column -> codes, shape (rows,).
+
+    Returns:
+        Column -> shape (rows,), in the order of drawing; minus infinity for what is impossible. Their sum
+        is the log probability of the row.
+
+    Raises:
+        InputError: If the model is known by its rows only, or cannot be read.
+    """
+    logs = KINDS[kind_of(field)].logs
+    if logs is None:
+        raise InputError(
+            "the model's distribution is known by samples only: rows have no exact likelihood.",
+            "Leave the likelihood out, or fit with another method.",
+        )
+    return logs(field, codes)
 
 
 def read_field(

@@ -18,10 +18,10 @@ from tronie.privacy.certificate import Certificate
 from tronie.privacy.disclaimer import Disclaimer, Statement
 from tronie.privacy.ledger import Ledger, Reservation
 from tronie.release.drafting import draft
-from tronie.release.model import Model, is_dropped
+from tronie.release.model import MODEL_SUFFIX, Model, is_dropped, present
+from tronie.release.other_table import other_table
 from tronie.release.settling import settle
 from tronie.release.without_privacy import budget_of, require_private
-from tronie.schema.columns import Identifier, Text
 from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
 from tronie.synth.discover import planned_keys
@@ -44,9 +44,6 @@ WorkloadLike: TypeAlias = Workload | str | Path | Mapping[Clique, float]
 """What a workload may be given as."""
 
 CuratorKind = TypeVar("CuratorKind", bound=Curator)
-
-MODEL_SUFFIX = ".tronie"
-"""How the names of models' files end."""
 
 Watch: TypeAlias = Callable[[str], None]
 """Told the name of each stage as it begins; may raise `Cancelled` to stop the run."""
@@ -86,6 +83,8 @@ def plan(
         training: How a network is trained, for methods that train one.
         language: How a language model writes rows, for the method `llm`.
 
+    Rows of another table, for the first stage of a language model, are read: they are public.
+
     Raises:
         InputError: If the schema, the budget, the method or the workload makes no sense.
     """
@@ -99,6 +98,7 @@ def plan(
         target,
         training=training,
         language=language,
+        other=other_table(language),
     )
     chosen, reason = _method(method, facts)
     found = chosen.plan(facts, Budget(epsilon, delta), wishes)
@@ -179,9 +179,16 @@ def fit(
     rows = open_source(source, table=table)
     facts = _public_facts(source, rows, schema, name=name, table=table, discover=discover)
     chosen, reason = _method(method, facts)
-    public = _public_rows(prior, facts)
     wishes = Settings(
-        None, effort, max_memory, _workload(workload, facts), target, public, training, language
+        None,
+        effort,
+        max_memory,
+        _workload(workload, facts),
+        target,
+        _public_rows(prior, facts),
+        training,
+        language,
+        other_table(language, source),
     )
     plan = replace(chosen.plan(facts, budget, wishes), reason=reason)
     noise = noise or OperatingSystemNoise()
@@ -270,13 +277,7 @@ def _public_rows(prior: Any | None, schema: Schema) -> Records | None:
         prior = Model.load(prior)
     require_private(prior, "the prior")
     rows = open_source(prior.sample(seed=0) if isinstance(prior, Model) else prior)
-    given = set(rows.schema.names)
-    columns = {
-        name: column
-        for name, column in schema.columns.items()
-        if name in given or not isinstance(column, Identifier | Text)
-    }
-    schema = schema.model_copy(update={"columns": columns})
+    schema = present(schema, rows.schema.names)
     try:
         check_types(schema, rows.schema)
         records = Records(rows, schema)
@@ -329,7 +330,7 @@ def _certificate(fitted: Fitted, plan: Plan, meter: Meter, noise: Noise) -> Cert
         budget=meter.budget,
         unit=schema.unit,
         events=meter.events,
-        public=[*schema.public_facts(), *_prior_facts(plan)],
+        public=[*schema.public_facts(), *_public_tables(plan)],
         noise=noise.label,
     )
 
@@ -348,9 +349,14 @@ def _model(rows: Source, fitted: Fitted, plan: Plan, statement: Statement) -> Mo
     )
 
 
-def _prior_facts(plan: Plan) -> list[tuple[str, str]]:
+def _public_tables(plan: Plan) -> list[tuple[str, str]]:
     """That rows were said to be public, for the certificate."""
-    return [("prior", "rows that the user says are public")] if plan.settings.prior else []
+    settings = plan.settings
+    found = [("prior", "rows that the user says are public")] if settings.prior else []
+    if settings.other is not None:
+        name = Path(str(settings.language.other)).name
+        found.append(("other table", f"rows of {name}, which the user says are public"))
+    return found
 
 
 def _types(arrow: pa.Schema, schema: Schema) -> pa.Schema:

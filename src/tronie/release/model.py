@@ -7,7 +7,7 @@ that it gives are stamped.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -31,6 +31,9 @@ from tronie.schema.schema import Schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+MODEL_SUFFIX = ".tronie"
+"""How the names of models' files end."""
 
 Condition: TypeAlias = Value | Sequence[Value | None] | Range | None
 """One value, several, or a range; ``None`` is a missing value."""
@@ -215,6 +218,17 @@ class Model:
 def is_dropped(column: object) -> bool:
     """Whether a column is left out of the synthetic table."""
     return isinstance(column, Text) or (isinstance(column, Identifier) and column.pattern is None)
+
+
+def present(schema: Schema, names: Iterable[str]) -> Schema:
+    """A schema without the identifiers and texts that a table of public rows lacks."""
+    given = set(names)
+    columns = {
+        name: column
+        for name, column in schema.columns.items()
+        if name in given or not isinstance(column, Identifier | Text)
+    }
+    return schema.model_copy(update={"columns": columns})
 
 
 def require_drawable(n: int | None, seed: int | None) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tronie.audit.result import Audit
 from tronie.errors import InputError
 from tronie.measure.noise import Noise
+from tronie.models.lm.lessons import Lessons
+from tronie.models.lm.lm_field import LanguageField
 from tronie.privacy.budget import DEFAULT_DELTA
 from tronie.privacy.ledger import Ledger
 from tronie.release.fit import Watch
@@ -92,6 +94,7 @@ def report(
         methods=methods_of(found),
         omitted=(*omitted, *unlikely, *_skipped(found)),
         profiles=profiles(tables),
+        lessons=_lessons(given),
     )
 
 
@@ -177,6 +180,7 @@ def release_report(
         audits=tuple(audits),
         budget=(*budget_of(subject.name, subject.model), *budget_of_report(found.certificate)),
         methods=(Method("Score", found.headline.method), *RELEASED),
+        lessons=_lessons(given),
     )
 
 
@@ -225,6 +229,16 @@ def _with_likelihood(
                 omitted.append(f"No likelihood of real rows under {each.name}: {error.what}")
         complete.append(evaluation)
     return tuple(complete), tuple(omitted)
+
+
+def _lessons(given: Sequence[Given]) -> dict[str, Lessons]:
+    """What language models' files say of their stages."""
+    fields = {each.name: each.model.field for each in given if each.model is not None}
+    return {
+        name: field.lessons
+        for name, field in fields.items()
+        if isinstance(field, LanguageField) and field.lessons is not None
+    }
 
 
 def _skipped(found: Sequence[Evaluation]) -> tuple[str, ...]:

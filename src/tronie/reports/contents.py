@@ -10,9 +10,11 @@ from tronie.reports.result import Report
 
 def contents(report: Report) -> tuple[Section, ...]:
     """The sections: what is claimed first, how the numbers are made last."""
+    lessons = uses.lessons(report)
     return (
         proof.claims(report),
         *_evidence(report),
+        *([lessons] if lessons is not None else []),
         proof.audits(report),
         proof.budget(report),
         proof.methods(report),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from tronie.audit.result import Audit
 from tronie.errors import InputError
 from tronie.files import atomic_path
+from tronie.models.lm.lessons import Lessons
 from tronie.reports.profiles import Profile
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Report:
         methods: How the numbers are made.
         omitted: What was left out, why, and how to get it; in sentences.
         profiles: Column -> its histograms on an even axis, for drawing only.
+        lessons: Table -> what each stage taught the language model that made it, from the model's file.
     """
 
     tier: Tier
@@ -136,6 +138,7 @@ class Report:
     methods: tuple[Method, ...] = ()
     omitted: tuple[str, ...] = ()
     profiles: Mapping[str, Profile] = field(default_factory=dict[str, Profile], repr=False)
+    lessons: Mapping[str, Lessons] = field(default_factory=dict[str, Lessons])
 
     @property
     def tables(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tronie.models.lm.lessons import BEFORE, FIRST, TRAINED, Lessons
 from tronie.reports.numbers import (
     DASH,
     count,
@@ -116,20 +117,76 @@ def likelihood(report: Report) -> Section | None:
         )
         for n, name, each in found
     ]
-    blocks = [
-        Table(
-            "Mean surprise of a real row, in nats",
-            (*left("table"), *right("rows", "holdout rows", "impossible rows")),
-            tuple(rows),
-            "Negative log-likelihood under the model; lower is better. Holdout rows that are much more "
-            "surprising than the others are a sign of learning by heart. Impossible rows have probability "
-            "0 under the model and are left out of the means.",
-        )
-    ]
+    note = (
+        "Negative log-likelihood under the model; lower is better. Holdout rows that are much more "
+        "surprising than the others are a sign of learning by heart. Impossible rows have probability "
+        "0 under the model and are left out of the means."
+    )
+    for _, name, each in found:
+        if each.rows is not None:
+            note += f" Only {count(each.rows)} rows of each table were read by {name}."
+    heads = (*left("table"), *right("rows", "holdout rows", "impossible rows"))
+    blocks = [Table("Mean surprise of a real row, in nats", heads, tuple(rows), note)]
     for _, name, each in found:
         columns = sorted(each.columns.items(), key=lambda item: -item[1])
-        parts = [*columns, *((f"perplexity of {k}", v) for k, v in each.perplexity.items())]
         heads = (*left("column"), *right("nats"))
-        body = tuple(row(Cell(names=(what,)), fixed(v)) for what, v in parts)
+        body = tuple(row(Cell(names=(what,)), fixed(v)) for what, v in columns)
         blocks.append(Table(f"Surprise by column: {name}", heads, body, folded=True))
+    told = [(n, name, each.perplexity) for n, name, each in found if each.perplexity]
+    if told:
+        kinds = tuple(dict.fromkeys(kind for _, _, each in told for kind in each))
+        body = tuple(
+            row(table_cell(name, n), *(fixed(each.get(k), 2) for k in kinds))
+            for n, name, each in told
+        )
+        heads = (*left("table"), *right(*kinds))
+        blocks.append(Table("Perplexity of real rows' tokens", heads, body, f"{KINDS} {ALONE}"))
     return Section("likelihood", "Likelihood", (), tuple(blocks), private=True)
+
+
+KINDS = (
+    "The exponential of the mean surprise of a token: as many equally likely ones would be as hard to "
+    "foretell. Tokens of values, of columns' names (key) and of what stands between them (other) are "
+    "foretold among all tokens that occur in the table's words; a decision is a token at which a row can "
+    "go on in more than one way, foretold among those that lead to a value."
+)
+"""How to read perplexities by kind of token."""
+
+ALONE = (
+    "They are the network's own. Forced tokens are never drawn, so only decisions make rows better or "
+    "worse."
+)
+
+STAGES = {
+    BEFORE: "before any row",
+    FIRST: "after the first stage, on public rows",
+    TRAINED: "after training on private rows",
+}
+"""What stages of learning are called."""
+
+
+def lessons(report: Report) -> Section | None:
+    """What each stage taught a language model, where one was given: from its file, at no cost."""
+    if not report.lessons:
+        return None
+    blocks = [_lessons(name, found) for name, found in report.lessons.items()]
+    lead = (
+        "How well a language model foretells rows before and after each stage of its training. The rows "
+        "were drawn from released numbers when the model was fitted, so these numbers cost nothing; how "
+        "well it foretells private rows is private."
+    )
+    return Section("lessons", "Stages of learning", (lead,), tuple(blocks), (KINDS,))
+
+
+def _lessons(table: str, found: Lessons) -> Table:
+    rows = [
+        row(Cell(STAGES.get(stage, stage)), *(fixed(values.get(k), 2) for k in found.kinds))
+        for stage, values in found.stages.items()
+    ]
+    return Table(
+        f"Perplexity by kind of token: {table}",
+        (*left("stage"), *right(*found.kinds)),
+        tuple(rows),
+        f"Measured on {count(found.rows)} rows of {found.origin}, drawn anew. Where they are independent "
+        "columns, a model that has learned how columns go together foretells them worse.",
+    )

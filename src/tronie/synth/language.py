@@ -2,9 +2,10 @@
 
 A part of the budget goes to `glaze`, or to single columns alone. A language model, one that lies on this
 machine or a tiny one from nothing, learns the form and the rough content of rows from rows of that
-model, which costs nothing; then, by private gradient descent (DP-SGD), from private rows. Only tokens at
-which a row can go on in more than one way cost anything, so no budget is spent on the form of rows, and
-every row that is drawn is a row of the table's domain. Single columns are raked to what was released.
+model, or the form alone from another public table, which costs nothing; then, by private gradient descent
+(DP-SGD), from private rows. Only tokens at which a row can go on in more than one way cost anything, so no
+budget is spent on the form of rows, and every row that is drawn is a row of the table's domain. Single
+columns are raked to what was released.
 
 Source: two stages, Afonja et al. 2024, arXiv 2412.02467; rows as text, Borisov et al. 2023, arXiv
 2210.06280; DP-SGD, Abadi et al. 2016, arXiv 1607.00133; low-rank changes, Hu et al. 2022, arXiv 2106.09685.
@@ -15,15 +16,16 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tronie.errors import InputError
 from tronie.measure.curator import Curator
 from tronie.models.estimation import estimate
-from tronie.models.field import Field, draw
+from tronie.models.field import Field
 from tronie.models.lm.drawing import Raking, Silent, Writer, draw_rows
+from tronie.models.lm.lessons import BEFORE, FIRST, TRAINED, Lessons
 from tronie.models.lm.lm_field import LanguageField, codes_of, writing_steps
 from tronie.models.marginal import Marginal
 from tronie.models.markov import MarkovRandomField
@@ -34,40 +36,28 @@ from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
 from tronie.synth.first_stage import even_model, public_model
 from tronie.synth.glaze import Glaze
-from tronie.synth.language_cost import (
-    BASE_PHYSICAL,
-    PUBLIC_BASE_BATCH,
-    PUBLIC_BATCH,
-    descent_of,
-    first_rows,
-    forecast_of,
-)
+from tronie.synth.language_cost import descent_of, forecast_of
 from tronie.synth.language_settings import LanguageSettings
+from tronie.synth.language_stages import Diary, learn_publicly
 from tronie.synth.learning import (
     LEAST_POPULATION,
     POPULATION,
     TRAIN,
-    in_order,
     require_affordable,
     require_torch,
 )
 from tronie.synth.method import Fitted
+from tronie.synth.pace import Pace
 from tronie.synth.plan import Plan, Step, make_plan
 from tronie.synth.prepare import Prepared, prepare
 from tronie.synth.script import Script
 from tronie.synth.settings import DEFAULTS, Settings
-
-if TYPE_CHECKING:
-    from tronie.models.lm.network import LanguageNetwork
 
 MARGINALS = 0.75
 """Share of the marginal model, if the first stage's rows are its."""
 
 COLUMNS = 0.12
 """Share of single columns, if they are not."""
-
-PUBLIC_RATE, PUBLIC_BASE_RATE = 3e-3, 5e-4
-"""Largest learning rates on the first stage's rows."""
 
 BASE_POPULATION = 2048
 """Rows of the population for a base, if nothing else is asked for."""
@@ -93,6 +83,11 @@ class Language:
                 "the first stage shall learn from public rows, and none were given.",
                 "Give them as the prior, or choose the first stage marginal or uniform.",
             )
+        if wishes.stage1 == "other" and settings.other is None:
+            raise InputError(
+                "the first stage shall learn from another table, and its rows were not read.",
+                "Plan and fit with `tronie.plan` and `tronie.fit`, which read them.",
+            )
         plan = require_affordable(self._shares(schema, budget, settings), schema)
         return replace(plan, forecast=forecast_of(plan, schema))
 
@@ -114,24 +109,35 @@ class Language:
         rough = Rough.of(curator, schema, plan)
         prepared, wishes = rough.prepared, plan.settings.language
         order = drawing_order(rough.tree)
-        script = Script.of(prepared.schema, prepared.codings, order, prepared.total, wishes)
+        script = Script.of(
+            prepared.schema, prepared.codings, order, prepared.total, wishes, plan.settings.other
+        )
         weights: Parameters = {}
         origin: Mapping[str, Any] = {}
+        lessons: Lessons | None = None
         reader = Silent()
         if script.decides:
             from tronie.models.lm.reading import CausalReader, Origin
 
             network = script.network(wishes, rng)
-            _learn_publicly(network, rough, script, plan, rng)
+            diary = Diary.of(network, rough.singles, wishes)
+            diary.note(BEFORE)
+            learn_publicly(network, rough.model, script, plan, rng, curator.tell)
+            diary.note(FIRST)
             if any(step.name == TRAIN for step in plan.steps):
-                curator.train(network, order, descent_of(plan, schema, prepared.total))
+                descent = descent_of(plan, schema, prepared.total)
+                expected = descent.rate * prepared.total * diary.tokens
+                pace = Pace(descent.steps, expected)
+                curator.train(network, order, descent, remark=pace)
+                diary.note(TRAINED)
+            lessons = diary.lessons()
             origin = Origin.of(script.base, network).model_dump(mode="json")
             weights = network.parameters_now()
             network.merge()
             reader = CausalReader(network)
         writer = Writer(reader, script.grammar, temperature=wishes.temperature)
         model = _finish(rough, script, writer, origin, weights, wishes, rng)
-        return Fitted(prepared, model, rough.measured)
+        return Fitted(prepared, replace(model, lessons=lessons), rough.measured)
 
 
 def require_transformers(method: str) -> None:
@@ -183,29 +189,6 @@ class Rough:
         tree = estimate(prepared.domain, prepared.oneways, prepared.total, zeros=prepared.zeros)
         singles = model if stage == "marginal" else tree
         return cls(prepared, model, singles, tree, measured)
-
-
-def _learn_publicly(
-    network: LanguageNetwork, rough: Rough, script: Script, plan: Plan, rng: np.random.Generator
-) -> None:
-    """The first stage: rows of the rough model."""
-    from tronie.models.lm.training import train_on_public
-    from tronie.models.nets.training import Course
-
-    wishes = plan.settings.language
-    rows = in_order(
-        draw(rough.model, first_rows(plan, rough.prepared.total), rng), script.grammar.order
-    )
-    batch = PUBLIC_BATCH if wishes.tiny else PUBLIC_BASE_BATCH
-    course = Course(
-        steps=max(round(len(rows) * wishes.stage1_epochs / batch), 1),
-        batch=batch,
-        rate=PUBLIC_RATE if wishes.tiny else PUBLIC_BASE_RATE,
-        promoted=0.0,
-    )
-    train_on_public(
-        network, rows, course, rng, physical_batch=PUBLIC_BATCH if wishes.tiny else BASE_PHYSICAL
-    )
 
 
 def _finish(

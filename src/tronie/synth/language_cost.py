@@ -9,9 +9,11 @@ import numpy as np
 from tronie.measure.descent import Descent
 from tronie.schema.grid import Coding
 from tronie.schema.schema import Schema
+from tronie.synth.language_settings import LanguageSettings
 from tronie.synth.learning import LEVELS, MANY, TRAIN, Size, settings_of
 from tronie.synth.plan import TYPICAL_ROWS, Forecast, Plan, first_grid
 from tronie.synth.script import Script
+from tronie.synth.settings import OtherTable
 
 TINY_RATE, BASE_RATE = 2e-3, 1e-3
 """Largest learning rates on private rows, of a tiny model and of changes of a base."""
@@ -77,14 +79,18 @@ def forecast_of(plan: Plan, schema: Schema) -> Forecast:
     rows = plan.settings.rows or TYPICAL_ROWS
     descent = descent_of(plan, schema, rows)
     learned = descent.steps * descent.rate * rows
-    learned += first_rows(plan, rows) * wishes.stage1_epochs
+    before = first_rows(plan, rows) * wishes.stage1_epochs
+    other = plan.settings.other
     if wishes.tiny:
         tokens = len(schema.modelled) + len(schema.unknowns()) + 1
+        earlier = tokens if other is None else len(other.codings) + 1
         pace = TINY_SECONDS if Size.of(rows) == Size.of(MANY) else SMALL_SECONDS
-        seconds, megabytes = TINY_START + pace * tokens * learned, TINY_MEGABYTES
+        seconds = TINY_START + pace * (tokens * learned + earlier * before)
+        megabytes = TINY_MEGABYTES
     else:
         each, megabytes = timed(plan, schema)
-        seconds = each * learned
+        earlier = each if other is None else timed_other(other, wishes)
+        seconds = each * learned + earlier * before
     return replace(
         ahead,
         megabytes=round(ahead.megabytes + megabytes, 1),
@@ -104,3 +110,11 @@ def timed(plan: Plan, schema: Schema) -> tuple[float, float]:
     script = Script.of(schema, codings, list(codings), TYPICAL_ROWS, wishes)
     network = script.network(wishes, np.random.default_rng(0))
     return seconds_per_row(network), bytes_of_step(network, BASE_PHYSICAL) / 2**20
+
+
+def timed_other(other: OtherTable, wishes: LanguageSettings) -> float:
+    """CPU seconds for each row of another table that a base learns, by a step on made-up rows."""
+    from tronie.models.lm.timing import seconds_per_row
+
+    script = Script.of(other.schema, other.codings, list(other.codings), TYPICAL_ROWS, wishes)
+    return seconds_per_row(script.network(wishes, np.random.default_rng(0)))

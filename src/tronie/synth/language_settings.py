@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from tronie.errors import InputError
 
-Stage: TypeAlias = Literal["marginal", "uniform", "prior"]
+Stage: TypeAlias = Literal["marginal", "uniform", "prior", "other"]
 """Where the rows come from that a language model learns before it meets a private one."""
 
 Serial: TypeAlias = Literal["sentence", "compact"]
@@ -38,7 +38,10 @@ class LanguageSettings:
         base: Folder or GGUF file of a language model on this machine, or `tiny` for a small one from
             nothing. Nothing is ever downloaded.
         stage1: Rows that are learned first: of a `marginal` model that a part of the budget pays for, of
-            `uniform` columns, or of the `prior` that is given as public rows.
+            `uniform` columns, of the `prior` that is given as public rows, or of the `other` table.
+        other: File of another table, with any columns, for the first stage `other`: a table as for
+            `tronie.fit`, or a model. You say that it is public.
+        other_schema: File that says what its columns are; worked out from its rows if not given.
         stage1_rows: Number of these rows; by default as many as the base can take in a few minutes.
         stage1_epochs: How often each of them is used.
         serial: How a row is written; by default a `sentence`, and `compact` for `tiny`.
@@ -58,6 +61,8 @@ class LanguageSettings:
 
     base: str = TINY
     stage1: Stage = "marginal"
+    other: str | None = None
+    other_schema: str | None = None
     stage1_rows: int | None = None
     stage1_epochs: float = 1.0
     serial: Serial | None = None
@@ -77,6 +82,7 @@ class LanguageSettings:
                 raise InputError(
                     f"there is no {what} {chosen!r}.", f"Choose one of {', '.join(known)}."
                 )
+        self._require_other()
         if not self.base:
             raise InputError("no base was named.", f"Give a folder, or {TINY}.")
         if not (0.0 < self.temperature < math.inf and 0.0 < self.stage1_epochs < math.inf):
@@ -92,6 +98,20 @@ class LanguageSettings:
         for count in (self.stage1_rows, self.population):
             if count is not None and count < 1:
                 raise InputError(f"{count} rows are too few.", "Give at least 1, or leave it out.")
+
+    def _require_other(self) -> None:
+        """Refuse another table without its stage, and the stage without the table."""
+        if (self.stage1 == "other") != bool(self.other):
+            raise InputError(
+                "the first stage is to be on another table, and none is named."
+                if self.stage1 == "other"
+                else "another table is named, and the first stage is not to be on it.",
+                "Set both stage1=other and other=FILE, or neither.",
+            )
+        if self.other_schema and not self.other:
+            raise InputError(
+                "a schema of another table is named, but no such table.", "Name both, or neither."
+            )
 
     @property
     def tiny(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from tronie.schema.grid import Coding
 from tronie.schema.schema import Schema
 from tronie.synth.language_settings import LanguageSettings
 from tronie.synth.learning import Size
+from tronie.synth.settings import OtherTable
 from tronie.synth.wording import texts_of
 
 if TYPE_CHECKING:
@@ -28,10 +29,12 @@ class Script:
     Attributes:
         base: The language model before it saw any row.
         grammar: What may follow what.
+        before: The same for the other table that is learned first, if there is one.
     """
 
     base: StoredBase | TinyBase
     grammar: Grammar
+    before: Grammar | None = None
 
     @classmethod
     def of(
@@ -41,6 +44,7 @@ class Script:
         order: Sequence[str],
         rows: float,
         wishes: LanguageSettings,
+        other: OtherTable | None = None,
     ) -> Script:
         """The words of a table.
 
@@ -50,13 +54,19 @@ class Script:
             order: The columns, in the order in which they are written.
             rows: Number of rows, which decides how large a tiny base is.
             wishes: Which base, and how rows are written.
+            other: Another table that is learned first, in words of its own.
 
         Raises:
             InputError: If the base is not on this machine.
         """
         texts = texts_of(schema, codings)
-        base = _tiny_base(texts, rows) if wishes.tiny else _stored_base(wishes)
-        return cls(base, Grammar.of(order, texts, base.encode, wishes.style, start=base.start))
+        more = texts_of(other.schema, other.codings) if other else {}
+        base = _tiny_base([texts, more], rows) if wishes.tiny else _stored_base(wishes)
+
+        def written(names: Sequence[str], words: Mapping[str, Sequence[str]]) -> Grammar:
+            return Grammar.of(names, words, base.encode, wishes.style, start=base.start)
+
+        return cls(base, written(order, texts), written(list(more), more) if more else None)
 
     @property
     def decides(self) -> bool:
@@ -69,23 +79,30 @@ class Script:
         from tronie.models.lm.timing import on_fastest_device
 
         rank = wishes.rank
+        longest = max(one.longest for one in (self.grammar, self.before) if one is not None)
         network = LanguageNetwork(
-            self.base.model(self.grammar.longest),
+            self.base.model(longest),
             self.grammar,
             rng=rng,
             rank=rank,
             loss=wishes.loss,
             whole_vocabulary=bool(rank) and wishes.loss == "weighted",
+            also=None if self.before is None else self.before.tokens,
         )
         return network if wishes.tiny else on_fastest_device(network)
 
 
-def _tiny_base(texts: Mapping[str, Sequence[str]], rows: float) -> TinyBase:
-    """A base whose words are those of the table: public ones, and released ones."""
+def _tiny_base(tables: Iterable[Mapping[str, Sequence[str]]], rows: float) -> TinyBase:
+    """A base whose words are those of some tables: public ones, and released ones."""
     from tronie.models.lm.loading import TinyBase
 
     size = Size.of(rows)
-    words = [f" {name} is {text}," for name, column in texts.items() for text in column]
+    words = [
+        f" {name} is {text},"
+        for texts in tables
+        for name, column in texts.items()
+        for text in column
+    ]
     return TinyBase.of(words, width=size.width, depth=size.depth)
 
 

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tronie.errors import InputError
 from tronie.schema.columns import Identifier, Text
 from tronie.schema.domain import Clique
@@ -79,6 +82,21 @@ class Prior(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class OtherTable:
+    """Public rows of another table, as codes, for a language model to learn before all else.
+
+    Attributes:
+        schema: What its columns are, nothing unknown.
+        codings: Column -> its codes.
+        codes: The rows, shape (rows, columns), columns in the order of `codings`.
+    """
+
+    schema: Schema
+    codings: Mapping[str, Coding]
+    codes: NDArray[np.integer[Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Wishes of a user; every method heeds those that it can.
@@ -92,6 +110,7 @@ class Settings:
         prior: Public rows, if there are any.
         training: How a network is trained, for methods that train one.
         language: How a language model writes rows, for the method `llm`.
+        other: Rows of the other table that is named there, if one is.
     """
 
     rows: int | None = None
@@ -102,6 +121,7 @@ class Settings:
     prior: Prior | None = None
     training: Training = Training()
     language: LanguageSettings = LANGUAGE
+    other: OtherTable | None = None
 
     def __post_init__(self) -> None:
         if self.rows is not None and self.rows < 0:

@@ -20,6 +20,7 @@ from tronie.models.factor import Factor
 from tronie.models.field import draw, kind_of, read_field
 from tronie.models.lm.drawing import Silent, Walk, Writer
 from tronie.models.lm.grammar import Grammar
+from tronie.models.lm.lessons import Lessons
 from tronie.models.lm.lm_field import LanguageField, writing_steps
 from tronie.models.lm.loading import open_base
 from tronie.models.lm.network import LanguageNetwork
@@ -145,6 +146,26 @@ def test_equal_states_give_equal_rows_after_a_file_too(field: LanguageField) -> 
     rows = [draw(one, 300, np.random.default_rng(1)) for one in (field, again)]
     assert all(np.array_equal(rows[0][c], rows[1][c]) for c in DOMAIN)
     np.testing.assert_array_equal(field.marginal(["a"]).values, again.marginal(["a"]).values)
+
+
+def test_what_each_stage_taught_is_in_the_file(field: LanguageField) -> None:
+    stages = {"before": {"value": 9.5, "decision": 4.0}, "training": {"value": 3.0}}
+    lessons = Lessons(16, "a model", stages)
+    assert lessons.kinds == ("value", "decision")
+    told = replace(field, lessons=lessons)
+    stored = json.loads(json.dumps(told.structure()))
+    assert read_field("lm", stored, field.to_arrays()).lessons == lessons
+    assert read_field("lm", field.structure(), field.to_arrays()).lessons is None
+    del stored["lessons"]
+    assert read_field("lm", stored, field.to_arrays()).lessons is None
+    for wrong in (
+        {**told.structure()["lessons"], "rows": 0},
+        {**told.structure()["lessons"], "stages": {"before": {"value": 0.5}}},
+        {**told.structure()["lessons"], "more": 1},
+        {"rows": 3},
+    ):
+        with pytest.raises(BundleError):
+            read_field("lm", {**stored, "lessons": wrong}, field.to_arrays())
 
 
 def test_changes_need_their_base(folder: Path, tmp_path: Path) -> None:

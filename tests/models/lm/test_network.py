@@ -201,6 +201,69 @@ def test_all_tokens_are_kept_on_demand() -> None:
     assert float(found[0, 1]) == pytest.approx(float(cost), rel=1e-5)
 
 
+OTHER_TEXTS = {"income": ("4", "none", "7000 crowns"), "town": ("Delft", "Gouda")}
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_tokens_of_another_table_are_learned_and_dropped(kind: str, rank: int) -> None:
+    """What is kept, and all losses of rows, are as they were; what only the other has is gone."""
+    base = base_of()
+    own, other = (
+        Grammar.of(list(texts), texts, base.encode, "sentence", start=base.start)
+        for texts in (TEXTS, OTHER_TEXTS)
+    )
+    rng = np.random.default_rng(0)
+    assert own.longest >= other.longest
+    model = model_of(kind, base, own)
+    network = LanguageNetwork(model, own, rng=rng, rank=rank, also=other.tokens, loss="weighted")
+    assert set(network.head_now()[1]) == {*own.tokens, *other.tokens} > {*own.tokens}
+    alone = network_of(kind, rank=0)
+    rows = rows_of(6)
+    written = own.rows(rows.numpy())
+    with torch.no_grad():
+        network.read(other)
+        assert network(torch.tensor([[0, 1], [2, 0]])).isfinite().all()
+        assert network.decision_losses(other.rows(np.array([[2, 0]]))).shape == (1, 2)
+        network.read(own)
+        decisions = network.decision_losses(written)
+        among = network.token_losses(written, own.tokens)
+        more = network.token_losses(written)
+        torch.testing.assert_close(among, alone.token_losses(written), rtol=1e-4, atol=1e-4)
+        network.forget()
+        assert network.head_now()[1].tolist() == own.tokens.tolist()
+        torch.testing.assert_close(network.decision_losses(written), decisions)
+        torch.testing.assert_close(network.token_losses(written), among)
+        assert (more >= among).all()
+        assert (more > among).any()
+    assert ClippedGradients(network).size == ClippedGradients(network_of(kind, rank=rank)).size
+    if rank:
+        return
+    most, expected = clipped_row_by_row(network, rows)
+    found = ClippedGradients(network).sum(rows, most)
+    assert (found - expected).norm() <= 1e-5 * expected.norm()
+
+
+def test_a_whole_vocabulary_is_not_forgotten() -> None:
+    network = network_of(rank=2, whole_vocabulary=True)
+    before = len(network.head_now()[1])
+    network.forget()
+    assert len(network.head_now()[1]) == before
+
+
+def test_shifts_of_scores_are_dropped_with_their_tokens() -> None:
+    network = network_of()
+    network._shifts = torch.arange(len(network.head_now()[1]), dtype=torch.float32)
+    known = dict(zip(network.head_now()[1].tolist(), network._shifts.tolist(), strict=True))
+    few = {name: texts[:2] for name, texts in TEXTS.items()}
+    base = base_of()
+    network.read(Grammar.of(list(few), few, base.encode, "sentence", start=base.start))
+    network.forget()
+    heads, tokens = network.head_now()
+    assert len(tokens) < len(known)
+    assert heads[:, -1].tolist() == [known[token] for token in tokens.tolist()]
+
+
 def test_states_are_the_same_in_pieces() -> None:
     from transformers import DynamicCache
 

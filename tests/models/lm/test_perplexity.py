@@ -53,3 +53,9 @@ def test_kinds_without_tokens_are_left_out() -> None:
 
 def test_no_rows_have_no_perplexity() -> None:
     assert perplexities(network_of(), rows_of(0).numpy()) == {}
+
+
+def test_other_tokens_that_a_network_knows_make_no_difference() -> None:
+    rows = rows_of(5).numpy()
+    own = perplexities(network_of(rank=2), rows)
+    assert perplexities(network_of(rank=2, whole_vocabulary=True), rows) == pytest.approx(own)

@@ -244,6 +244,48 @@ def draw_given(
     return rng.permutation(rows)
 
 
+def written_logs(
+    writer: Writer, steps: Sequence[Step], rows: Ints, *, block: int | None = None
+) -> Floats:
+    """Log probability of each code of some rows, given the columns that are written before it.
+
+    Biases, temperature and rules count, as they do when rows are drawn.
+
+    Args:
+        writer: The model.
+        steps: What is possible in each column, in the grammar's order; nothing is given.
+        rows: Codes, shape (rows, columns), columns in the grammar's order.
+        block: Rows that are read at once; by default as many as memory holds.
+
+    Returns:
+        Shape (rows, columns); minus infinity for what is impossible.
+    """
+    parts = [
+        _block_logs(writer, steps, rows[start:end])
+        for start, end in blocks(len(rows), block or writer.block)
+    ]
+    return np.concatenate(parts)
+
+
+def _block_logs(writer: Writer, steps: Sequence[Step], rows: Ints) -> Floats:
+    columns = writer.grammar.columns
+    places = [np.argsort(column.leaves) for column in columns]
+    after: list[Floats] = []
+
+    def choose_known(place: Place, which: Ints, _: Singles) -> Ints:
+        column, node = place
+        leaves = places[column][rows[which, column]]
+        return columns[column].nodes[node].starts.searchsorted(leaves, side="right") - 1
+
+    def note(_: int, __: Ints) -> None:
+        after.append(walk.logs.copy())
+
+    walk = Walk(writer, steps, len(rows), choose_known, note=note)
+    walk.to_the_end()
+    found = np.diff([np.zeros(len(rows)), *after], axis=0).T
+    return np.where(found > IMPOSSIBLE / 2, found, -np.inf)
+
+
 def candidates_for(chance: float) -> int:
     """Rows to begin for each one that is kept, if what is given has some probability.
 

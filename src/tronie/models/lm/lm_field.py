@@ -21,8 +21,10 @@ from tronie.models.lm.drawing import (
     candidates_for,
     draw_given,
     draw_rows,
+    written_logs,
 )
 from tronie.models.lm.grammar import Grammar
+from tronie.models.lm.lessons import Lessons
 from tronie.models.markov import MarkovRandomField
 from tronie.models.nets.decoding import Parameters, Singles
 from tronie.models.nets.drawing import Step
@@ -38,6 +40,12 @@ from tronie.models.systematic import Codes
 from tronie.schema.domain import Clique
 from tronie.schema.grid import Floats, Ints
 
+LARGE = 20_000_000
+"""Parameters from which on a model reads slowly without a graphics card."""
+
+FEW_AT_ONCE, MANY_AT_ONCE = 16, 256
+"""Rows that a large model, and a small one, reads at once."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LanguageField(Populated):
@@ -51,6 +59,7 @@ class LanguageField(Populated):
         biases: What is added to its log odds where values part, so that single columns come out right.
         temperature: What its log odds are divided by.
         population: Column -> codes of rows of the model; marginals are counts of them.
+        lessons: How well it foretold rows at each stage of its training, if that was measured.
 
     Marginals have a Monte-Carlo error, as rows are drawn by chance: see
     `tronie.models.nets.net_field.NetField`. They need no PyTorch; rows do.
@@ -63,6 +72,7 @@ class LanguageField(Populated):
     biases: Biases
     temperature: float
     population: Mapping[str, Codes]
+    lessons: Lessons | None = None
 
     @property
     def order(self) -> Clique:
@@ -104,15 +114,66 @@ class LanguageField(Populated):
         drawn = codes_of(self.grammar, rows)
         return {column: drawn[column] for column in self.domain}
 
+    def log_likelihoods(self, codes: Mapping[str, Ints]) -> dict[str, Floats]:
+        """Log probability of each code of some rows, given the columns that are written before it.
+
+        Biases, temperature and rules count, as they do when rows are drawn.
+
+        Args:
+            codes: Column -> codes, shape (rows,).
+
+        Returns:
+            Column -> shape (rows,), in the order of writing; minus infinity for what is impossible.
+
+        Raises:
+            InputError: If the base is not found or is another one, or PyTorch is not installed.
+        """
+        writer = Writer(self._reader(), self.grammar, self.biases, self.temperature)
+        steps = writing_steps(self.tree, self.grammar, {})
+        rows = np.stack([codes[column] for column in self.order], axis=1).astype(np.int64)
+        return dict(zip(self.order, written_logs(writer, steps, rows).T, strict=True))
+
+    def perplexities(self, codes: Mapping[str, Ints]) -> dict[str, float]:
+        """Perplexity of some rows by kind of token; see `tronie.models.lm.perplexity.perplexities`.
+
+        It is the network's own: biases, temperature and rules do not count.
+
+        Args:
+            codes: Column -> codes, shape (rows,).
+
+        Raises:
+            InputError: If the base is not found or is another one, or PyTorch is not installed.
+        """
+        self._require_torch()
+        if not len(self.grammar.allowed.lengths):
+            return {}
+        from tronie.models.lm.perplexity import perplexities
+        from tronie.models.lm.reading import open_network
+
+        rows = np.stack([codes[column] for column in self.order], axis=1).astype(np.int64)
+        batch = FEW_AT_ONCE if self.slow else MANY_AT_ONCE
+        network = open_network(self.base, self.weights, self.grammar)
+        return perplexities(network, rows, physical_batch=batch)
+
+    @property
+    def slow(self) -> bool:
+        """Whether it is so large that a row takes about a second on a processor."""
+        whole = sum(weight.size for weight in self.weights.values())
+        return bool(self.base.get("rank")) or whole >= LARGE
+
     def _reader(self) -> Reader:
+        self._require_torch()
+        from tronie.models.lm.reading import open_reader
+
+        return open_reader(self.base, self.weights, self.grammar)
+
+    @staticmethod
+    def _require_torch() -> None:
         if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
             raise InputError(
                 "this model's rows are written by a language model, and what runs it is not installed.",
                 "Install it with `pip install 'tronie[llm]'`; marginals can be had without.",
             )
-        from tronie.models.lm.reading import open_reader
-
-        return open_reader(self.base, self.weights, self.grammar)
 
     def _chance(self, given: Mapping[str, NDArray[Any]]) -> float:
         """Probability of what is given, by the population."""
@@ -128,6 +189,7 @@ class LanguageField(Populated):
             grammar=self.grammar.structure(),
             base=dict(self.base),
             temperature=self.temperature,
+            lessons=self.lessons,
         )
         return stored.model_dump(mode="json")
 
@@ -172,9 +234,18 @@ class LanguageField(Populated):
         population = stored_population(order, grammar.sizes, parts["population"])
         if not obeys(tree, population):
             raise corrupt("its population has rows that it rules out")
+        if stored.lessons is not None and not stored.lessons.sound:
+            raise corrupt("its perplexities are none")
         biases = _biases(grammar, parts["bias"])
         return cls(
-            tree, grammar, stored.base, parts["weight"], biases, stored.temperature, population
+            tree,
+            grammar,
+            stored.base,
+            parts["weight"],
+            biases,
+            stored.temperature,
+            population,
+            stored.lessons,
         )
 
 
@@ -188,6 +259,7 @@ class _Structure(BaseModel):
     grammar: dict[str, Any]
     base: dict[str, Any]
     temperature: float = Field(gt=0, allow_inf_nan=False)
+    lessons: Lessons | None = None
 
 
 def writing_steps(

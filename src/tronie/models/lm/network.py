@@ -56,8 +56,9 @@ class LanguageNetwork(nn.Module):
         rng: Source of randomness for the changes.
         targets: Which layers get changes.
         loss: What a row costs.
-        whole_vocabulary: Keep all tokens, for losses and perplexities among all of them; only where the
-            vectors of tokens are not trained.
+        whole_vocabulary: Keep all tokens, for losses among all of them; only where the vectors of tokens
+            are not trained.
+        also: Tokens that are kept besides, until `forget`: those of a grammar that is learned before.
 
     Raises:
         InputError: If the grammar leaves nothing to learn, the settings contradict each other, or the
@@ -74,6 +75,7 @@ class LanguageNetwork(nn.Module):
         targets: Targets = "all",
         loss: Loss = "constrained",
         whole_vocabulary: bool = False,
+        also: Ints | None = None,
     ) -> None:
         super().__init__()
         self.grammar = grammar
@@ -82,7 +84,10 @@ class LanguageNetwork(nn.Module):
         self._check(whole_vocabulary=whole_vocabulary)
         self._drawn_in = next(model.parameters()).dtype
         nn.Module.float(model)  # of its own, the class refuses what was read from a GGUF file
-        self._tie(cast("Any", model), whole_vocabulary=whole_vocabulary)
+        none = np.zeros(0, np.int64)
+        used = np.union1d(grammar.tokens, none if also is None else also)
+        self._whole = whole_vocabulary
+        self._tie(cast("Any", model), used)
         self.config: dict[str, Any] = _plain(cast("Any", model).config)
         self.body = cast("nn.Module", cast("Any", model).base_model)
         cast("Any", self.body).set_input_embeddings(nn.Identity())
@@ -111,11 +116,12 @@ class LanguageNetwork(nn.Module):
         rest = (1 - VALUE_WEIGHT) * (parts[KEY] + parts[OTHER])
         return VALUE_WEIGHT * parts[VALUE] + rest
 
-    def decision_losses(self, rows: TokenRows) -> Tensor:
+    def decision_losses(self, rows: TokenRows, states: Tensor | None = None) -> Tensor:
         """Cost of each decision among the tokens that the grammar allows.
 
         Args:
             rows: Rows as tokens.
+            states: What is known after each of their tokens, if it was worked out before.
 
         Returns:
             Shape (rows, decisions); 0 where there is none.
@@ -126,7 +132,8 @@ class LanguageNetwork(nn.Module):
         numbers = np.zeros_like(counts) + np.arange(counts.shape[1], dtype=np.int64)
         groups = self._tensor(spread(numbers, counts))
         chosen = self._tensor(np.cumsum(counts, axis=1) - counts + rows.choices)
-        states = self.states(self._tensor(rows.ids[:, : max(int(rows.places.max()), 1)]))
+        if states is None:
+            states = self.states(self._tensor(rows.ids[:, : max(int(rows.places.max()), 1)]))
         before = self._tensor(np.maximum(rows.places - 1, 0))
         states = states.gather(1, before[:, :, None].expand(-1, -1, states.shape[2]))
         states = states.gather(1, groups[:, :, None].expand(-1, -1, states.shape[2]))
@@ -137,26 +144,31 @@ class LanguageNetwork(nn.Module):
         costs = totals - scores.gather(1, chosen.clamp_max(scores.shape[1] - 1))
         return torch.where(self._tensor(decided), costs, 0.0)
 
-    def token_losses(self, rows: TokenRows) -> Tensor:
-        """Cost of each token among all tokens of the vocabulary.
+    def token_losses(
+        self, rows: TokenRows, among: Ints | None = None, states: Tensor | None = None
+    ) -> Tensor:
+        """Cost of each token among all tokens of the vocabulary, or some of them.
 
         Args:
             rows: Rows as tokens.
+            among: Ids of the tokens, ascending; all that are kept when not given.
+            states: What is known after each of their tokens but the last, if it was worked out before.
 
         Returns:
             Shape (rows, length); 0 for the start and where there is no token.
         """
-        states = self.states(self._tensor(rows.ids[:, :-1]))
-        weight = self._head.weight
+        if states is None:
+            states = self.states(self._tensor(rows.ids[:, :-1]))
+        places = self._places[self._tensor(self._tokens if among is None else among)]
         if self.rank:
-            scores = states @ weight.to(states.dtype).T
+            weight = self._head.weight
+            scores = states @ (weight if among is None else weight[places]).to(states.dtype).T
         else:
             # The vectors are looked up for every row, so that each row's gradient is known.
-            every = torch.arange(len(weight), device=weight.device).expand(len(states), -1)
-            scores = states @ self._head(every).to(states.dtype).mT
+            scores = states @ self._head(places.expand(len(states), -1)).to(states.dtype).mT
         if self._shifts is not None:
-            scores = scores + self._shifts
-        targets = self._places[self._tensor(rows.ids[:, 1:])]
+            scores = scores + self._shifts[places]
+        targets = torch.searchsorted(places, self._places[self._tensor(rows.ids[:, 1:])])
         costs = functional.cross_entropy(scores.mT, targets, reduction="none")
         told = self._tensor(rows.kinds[:, 1:] >= 0)
         return functional.pad(torch.where(told, costs, 0.0), (1, 0))
@@ -227,6 +239,34 @@ class LanguageNetwork(nn.Module):
             for name, parameter in trained.items():
                 parameter.copy_(torch.tensor(parameters[name]))
 
+    def read(self, grammar: Grammar) -> None:
+        """Read rows of another grammar from now on; its tokens were kept."""
+        self.grammar = grammar
+
+    def costs_of(self, rows: TokenRows) -> tuple[Tensor, Tensor]:
+        """Costs of all tokens among those that the grammar has, and of decisions; read once."""
+        states = self.states(self._tensor(rows.ids[:, :-1]))
+        tokens = self.token_losses(rows, self.grammar.tokens, states)
+        return tokens, self.decision_losses(rows, states)
+
+    def forget(self) -> None:
+        """Drop the tokens that do not occur in the grammar, unless all are kept.
+
+        Nothing else changes: neither what was learned of the others, nor of whole rows.
+        """
+        if self._whole:
+            return
+        kept = self.grammar.tokens
+        places = self._places[self._tensor(kept)]
+        self.values = _some_of(self.values, places)
+        if self.outputs is not None:
+            self.outputs = _some_of(self.outputs, places)
+        if self._shifts is not None:
+            self._shifts = self._shifts[places]
+        self._places = torch.zeros_like(self._places)
+        self._places[self._tensor(kept)] = torch.arange(len(kept), device=places.device)
+        self._tokens = kept
+
     def merge(self) -> None:
         """Make it faster to draw with; it cannot be trained any more.
 
@@ -269,11 +309,11 @@ class LanguageNetwork(nn.Module):
                 "Set a rank, or leave out tokens that occur in no row.",
             )
 
-    def _tie(self, model: Any, *, whole_vocabulary: bool) -> None:
+    def _tie(self, model: Any, used: Ints) -> None:
         """Take the vectors of the tokens that occur, once where the model has them once."""
         entry, leave = model.get_input_embeddings(), model.get_output_embeddings()
         vocabulary = len(entry.weight)
-        used = np.arange(vocabulary) if whole_vocabulary else self.grammar.tokens
+        used = np.arange(vocabulary) if self._whole else used
         if used[-1] >= vocabulary:
             raise InputError("the grammar is not of this model's tokens.", "Make it anew.")
         where = torch.tensor(used, device=entry.weight.device)
@@ -314,6 +354,13 @@ class LanguageNetwork(nn.Module):
                 "the model changes its scores in a way that is not known here.",
                 "Take a model of another family, such as GPT-2 or Llama.",
             )
+
+
+def _some_of(table: nn.Embedding, places: Tensor) -> nn.Embedding:
+    """Some of the vectors, trained if they were."""
+    with torch.no_grad():
+        vectors = table.weight[places].clone()
+    return nn.Embedding.from_pretrained(vectors, freeze=not table.weight.requires_grad)  # pyright: ignore[reportUnknownMemberType]
 
 
 def _plain(config: Any) -> dict[str, Any]:

@@ -8,11 +8,9 @@ import numpy as np
 import torch
 
 from tronie.models.lm.grammar import KINDS
+from tronie.models.lm.lessons import DECISION
 from tronie.models.lm.network import LanguageNetwork
 from tronie.schema.grid import Ints
-
-DECISION = "decision"
-"""Name of the perplexity of decisions among the tokens that the grammar allows."""
 
 
 def perplexities(
@@ -29,8 +27,9 @@ def perplexities(
 
     Returns:
         ``value``, ``key`` and ``other``: the exponential of the mean cost of such tokens among all
-        tokens of the network's vocabulary; ``decision``: that of decisions, among the tokens that the
-        grammar allows. Kinds without any token are left out.
+        tokens that occur in the grammar, whatever else the network knows, so that numbers can be
+        compared; ``decision``: that of decisions, among the tokens that the grammar allows there. Kinds
+        without any token are left out.
 
     Source: Afonja et al. 2024, arXiv 2412.02467 (by kind of token).
     """
@@ -39,8 +38,9 @@ def perplexities(
     for start in range(0, len(rows), physical_batch):
         written = network.grammar.rows(rows[start : start + physical_batch])
         with torch.no_grad():
-            tokens = network.token_losses(written).cpu().numpy().astype(np.float64)
-            decisions = network.decision_losses(written).cpu().numpy().astype(np.float64)
+            tokens, decisions = (
+                costs.cpu().numpy().astype(np.float64) for costs in network.costs_of(written)
+            )
         for number, name in enumerate(KINDS):
             costs[name] += float(tokens[written.kinds == number].sum())
             counts[name] += int((written.kinds == number).sum())

@@ -72,6 +72,20 @@ def open_reader(origin: Mapping[str, Any], weights: Parameters, grammar: Grammar
     """
     if not len(grammar.allowed.lengths):
         return Silent()
+    network = open_network(origin, weights, grammar)
+    network.merge()
+    return CausalReader(network)
+
+
+def open_network(
+    origin: Mapping[str, Any], weights: Parameters, grammar: Grammar
+) -> LanguageNetwork:
+    """A trained language model as it was trained; see `open_reader`.
+
+    Raises:
+        InputError: If its base is not found, or is another one.
+        BundleError: If the weights do not fit it.
+    """
     try:
         known = Origin.model_validate(origin)
     except ValidationError as error:
@@ -80,8 +94,7 @@ def open_reader(origin: Mapping[str, Any], weights: Parameters, grammar: Grammar
     model = rebuilt(known.config) if known.config is not None else _model(known, grammar)
     network = LanguageNetwork(model, grammar, rng=rng, rank=known.rank)
     network.put(weights)
-    network.merge()
-    return CausalReader(network)
+    return network
 
 
 def _model(origin: Origin, grammar: Grammar) -> Any:

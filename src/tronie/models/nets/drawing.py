@@ -12,6 +12,7 @@ import numpy as np
 
 from tronie.models.nets.balance import Balance, choose
 from tronie.models.nets.decoding import Decoder, Memory, Singles
+from tronie.models.propagation import IMPOSSIBLE
 from tronie.schema.grid import Floats, Ints
 
 BLOCK = 8192
@@ -154,6 +155,40 @@ def draw_given(
         weights = own.logs + proposed.likely - proposed.logs
         rows[start:end] = candidates[resample(weights, end - start, rng)]
     return rng.permutation(rows)
+
+
+def row_logs(
+    predictor: Predictor, steps: Sequence[Step], rows: Ints, *, block: int = BLOCK
+) -> Floats:
+    """Log probability of each code of some rows, given those that are drawn before it.
+
+    Args:
+        predictor: The network.
+        steps: Every column once, in its order; nothing is given.
+        rows: Codes, shape (rows, columns), by the columns' numbers.
+        block: Rows that are followed at once.
+
+    Returns:
+        Shape (rows, columns), by the columns' numbers; minus infinity for what is impossible.
+    """
+    parts = [
+        _block_logs(predictor, steps, rows[start:end]) for start, end in blocks(len(rows), block)
+    ]
+    return np.concatenate(parts)
+
+
+def _block_logs(predictor: Predictor, steps: Sequence[Step], rows: Ints) -> Floats:
+    walk = Walk(predictor, steps, len(rows))
+    before: list[Floats] = []
+
+    def known(place: int, _: Singles) -> Ints:
+        before.append(walk.logs.copy())
+        return rows[:, steps[place].column]
+
+    walk.to_the_end(known)
+    found = np.empty(rows.shape)
+    found[:, [step.column for step in steps]] = np.diff([*before, walk.logs], axis=0).T
+    return np.where(found > IMPOSSIBLE / 2, found, -np.inf)
 
 
 def blocks(n: int, most: int) -> list[tuple[int, int]]:

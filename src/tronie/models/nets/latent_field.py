@@ -25,9 +25,10 @@ from tronie.models.nets.frame import (
     stored_population,
 )
 from tronie.models.nets.latent import LatentShape, Mixture
-from tronie.models.nets.mixing import mix_given, mix_rows
+from tronie.models.nets.mixing import mix_given, mix_rows, mixture_logs
 from tronie.models.systematic import Codes
 from tronie.schema.domain import Clique
+from tronie.schema.grid import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +85,20 @@ class LatentField(Populated):
             rows = mix_rows(mixture, steps, n, rng)
         drawn = as_codes(self.order, self.shape, rows)
         return {column: drawn[column] for column in self.domain}
+
+    def log_likelihoods(self, codes: Mapping[str, Ints]) -> dict[str, Floats]:
+        """Log probability of each code of some rows, given the columns that are drawn before it.
+
+        Args:
+            codes: Column -> codes, shape (rows,).
+
+        Returns:
+            Column -> shape (rows,), in the order of drawing; minus infinity for what is impossible.
+        """
+        mixture = Mixture(self.shape, self.parameters, self.points)
+        steps = drawing_steps(self.tree, self.order, {})
+        rows = np.stack([codes[column] for column in self.order], axis=1)
+        return dict(zip(self.order, mixture_logs(mixture, steps, rows).T, strict=True))
 
     def structure(self) -> dict[str, Any]:
         """Everything but the numbers in the tables, as plain data for JSON."""

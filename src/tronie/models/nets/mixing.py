@@ -13,7 +13,11 @@ from tronie.models.nets.decoding import Parameters, Singles
 from tronie.models.nets.drawing import BLOCK, CANDIDATES, Chooser, Step, blocks, resample
 from tronie.models.nets.latent import LatentShape, Mixture
 from tronie.models.nets.raking import shift_to
+from tronie.models.propagation import IMPOSSIBLE
 from tronie.schema.grid import Floats, Ints
+
+PORTION = 1024
+"""Rows whose probability is worked out at once."""
 
 
 @dataclass(slots=True, eq=False)
@@ -186,6 +190,55 @@ def mix_given(
         weights = own.logs + proposed.likely - proposed.logs - evidence[drawn]
         rows[start:end] = codes[resample(weights, end - start, rng)]
     return rng.permutation(rows)
+
+
+def mixture_logs(mixture: Mixture, steps: Sequence[Step], rows: Ints) -> Floats:
+    """Log probability of each code of some rows, given those that are drawn before it.
+
+    It is exact: all components are added up.
+
+    Args:
+        mixture: The components.
+        steps: Every column once, in the model's order; nothing is given.
+        rows: Codes, shape (rows, columns), by the columns' numbers.
+
+    Returns:
+        Shape (rows, columns), by the columns' numbers; minus infinity for what is impossible.
+    """
+    components = np.arange(len(mixture.weights))
+    known = {step.column: mixture.logs(step.column, components) for step in steps}
+    alone = {
+        step.column: np.ascontiguousarray(normalised(known[step.column] + step.possible[0]).T)
+        for step in steps
+        if not step.parents
+    }
+    found = np.empty(rows.shape)
+    for start, end in blocks(len(rows), PORTION):
+        part = rows[start:end]
+        logs = np.tile(np.log(mixture.weights).astype(np.float32), (len(part), 1))
+        before: Floats = np.zeros(len(part))
+        for step in steps:
+            codes = part[:, step.column]
+            if step.parents:
+                logs += _under_rules(known[step.column], step, part, mixture.shape.sizes)
+            else:
+                logs += alone[step.column][codes]
+            sums = _log_sum(logs)
+            found[start:end, step.column] = sums - before
+            before = sums
+    return np.where(found > IMPOSSIBLE / 2, found, -np.inf)
+
+
+def _under_rules(logs: Singles, step: Step, rows: Ints, sizes: Sequence[int]) -> Singles:
+    """Log probabilities of a column's codes in each component, shape (rows, components)."""
+    cells = np.zeros(len(rows), np.int64)
+    for parent in step.parents:
+        cells = cells * sizes[parent] + rows[:, parent]
+    found = np.empty((len(rows), len(logs)), np.float32)
+    for cell in np.unique(cells):
+        here = cells == cell
+        found[here] = normalised(logs + step.possible[cell])[:, rows[here, step.column]].T
+    return found
 
 
 def _log_sum(logs: Singles) -> Floats:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from tronie.errors import InputError
 from tronie.models.markov import MarkovRandomField
 from tronie.models.nets.decoding import Decoder, Parameters, Singles
-from tronie.models.nets.drawing import Predictor, Ties, draw_given, draw_rows
+from tronie.models.nets.drawing import Predictor, Ties, draw_given, draw_rows, row_logs
 from tronie.models.nets.frame import (
     Populated,
     as_codes,
@@ -28,6 +28,7 @@ from tronie.models.nets.frame import (
 from tronie.models.nets.shape import Shape
 from tronie.models.systematic import Codes
 from tronie.schema.domain import Clique
+from tronie.schema.grid import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +89,20 @@ class NetField(Populated):
             rows = draw_rows(predictor, steps, n, rng)
         drawn = as_codes(self.order, self.shape, rows)
         return {column: drawn[column] for column in self.domain}
+
+    def log_likelihoods(self, codes: Mapping[str, Ints]) -> dict[str, Floats]:
+        """Log probability of each code of some rows, given the columns that are drawn before it.
+
+        Args:
+            codes: Column -> codes, shape (rows,).
+
+        Returns:
+            Column -> shape (rows,), in the order of drawing; minus infinity for what is impossible.
+        """
+        predictor = Predictor(Decoder(self.shape, self.parameters), self.ties)
+        steps = drawing_steps(self.tree, self.order, {})
+        rows = np.stack([codes[column] for column in self.order], axis=1)
+        return dict(zip(self.order, row_logs(predictor, steps, rows).T, strict=True))
 
     def structure(self) -> dict[str, Any]:
         """Everything but the numbers in the tables, as plain data for JSON."""
