@@ -10,8 +10,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tronie.audit.evidence import (
     choice_evidence,
     gaussian_evidence,

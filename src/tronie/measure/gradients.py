@@ -98,9 +98,10 @@ def descend(
 
     Edge cases:
         What `after_step` does to trained parameters is overwritten; a state keeps what it changed if
-        the network says what that is (`tronie.measure.training_state.Changing`). A table without rows gives noise alone. A state that is kept between stops claims the steps
-        up to the next one: if the run dies, they are given up rather than done twice. A unit of
-        more rows than a physical batch makes a larger one.
+        the network says what that is (`tronie.measure.training_state.Changing`). A table without rows
+        gives noise alone. A state that is kept between stops claims the steps up to the next one: if
+        the run dies, they are given up rather than done twice. A unit of more rows than a physical
+        batch makes a larger one.
 
     Raises:
         InputError: If a layer cannot be clipped, or the state does not fit the network.

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -182,7 +182,7 @@ class Adversary(nn.Module):
         for number, parameter in enumerate(self._learned()):
             for name, moment in self._optimiser.state[parameter].items():
                 arrays[f"adam.{number}.{name}"] = moment.numpy().copy()
-        known = cast("Mapping[str, Any]", self._rng.bit_generator.state)
+        known = self._rng.bit_generator.state
         words = (known["state"]["state"], known["state"]["inc"])
         halves = [half for word in words for half in divmod(word, 2**64)]
         numbers = [*halves, known["has_uint32"], known["uinteger"]]
@@ -204,7 +204,7 @@ class Adversary(nn.Module):
                 self._optimiser.state[parameter] = moments
         high, low, inc_high, inc_low, has, spare = map(int, arrays["rng"])
         words = {"state": high * 2**64 + low, "inc": inc_high * 2**64 + inc_low}
-        known = cast("Mapping[str, Any]", self._rng.bit_generator.state)
+        known = self._rng.bit_generator.state
         self._rng.bit_generator.state = {
             **known,
             "state": words,
