@@ -99,7 +99,7 @@ class TrainingState:
         receipt["events"] = _EVENTS.dump_python(self.receipt.events, mode="json")
         about = {"format": _FORMAT, "updates": self.updates, "next": self.next, "receipt": receipt}
         arrays = {"weights": self.weights, "first": self.first, "second": self.second}
-        beside = {_BESIDE + name: np.ascontiguousarray(a) for name, a in self.beside.items()}
+        beside = {_BESIDE + name: np.asarray(a, order="C") for name, a in self.beside.items()}
         return save({**arrays, **beside}, {"training": json.dumps(about, allow_nan=False)})
 
     @classmethod
