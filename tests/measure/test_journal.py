@@ -187,7 +187,10 @@ def lines(tmp_path: Path) -> list[bytes]:
 
 
 DAMAGE: dict[str, Callable[[list[bytes]], list[bytes]]] = {
-    "another digit": lambda found: [*found[:-1], found[-1].replace(b'"shape":[2]', b'"shape":[1,2]')],
+    "another digit": lambda found: [
+        *found[:-1],
+        found[-1].replace(b'"shape":[2]', b'"shape":[1,2]'),
+    ],
     "a line taken out": lambda found: [*found[:2], *found[3:]],
     "lines exchanged": lambda found: [found[0], found[3], found[4], found[1], found[2], *found[5:]],
     "zeros": lambda found: [*found[:-1], bytes(len(found[-1]) - 1) + b"\n"],
@@ -198,9 +201,7 @@ DAMAGE: dict[str, Callable[[list[bytes]], list[bytes]]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_damage_is_refused(
-    damage: Callable[[list[bytes]], list[bytes]], tmp_path: Path
-) -> None:
+def test_damage_is_refused(damage: Callable[[list[bytes]], list[bytes]], tmp_path: Path) -> None:
     with opened(tmp_path) as (curator, _, _):
         all_asked(curator)
     found = lines(tmp_path)
@@ -284,7 +285,10 @@ def test_other_folders_are_left_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a journal"), opened(tmp_path):
         pass
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(OutputError, match="cannot be read or written"), opened(tmp_path, folder="file"):
+    with (
+        pytest.raises(OutputError, match="cannot be read or written"),
+        opened(tmp_path, folder="file"),
+    ):
         pass
     assert [path.name for path in (tmp_path / "journal").iterdir()] == ["mine.txt"]
 
