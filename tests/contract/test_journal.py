@@ -6,7 +6,7 @@ stream for all of them, so the model must be that of a fit that was left alone, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -49,7 +49,7 @@ def table() -> pa.Table:
 
 
 @pytest.fixture(autouse=True)
-def _brief(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few public steps, and noise that needs no search: this is not about how good a model is."""
     brief = {name: replace(level, public=4, orders=4) for name, level in learning.LEVELS.items()}
     for module in ("learning", "gan", "language_cost"):
@@ -58,7 +58,6 @@ def _brief(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for size in ("POPULATION", "LEAST_POPULATION"):
         monkeypatch.setattr(learning, size, 256)
     monkeypatch.setattr("tronie.measure.descent.calibrated_noise", lambda *a, **more: 40.0)
-    yield
 
 
 def fitted(method: str, folder: Path, noise: InsecureNoise, **more: Any) -> tronie.Model:

@@ -1,8 +1,8 @@
 """A journal never makes one charge pay for two answers; bugs that would are found out.
 
-The audit knows everything but which units are in the table: each has a code of its own, so one marginal is a
-game for every unit. Answers of all processes are added up. Bounds hold with a confidence of 95 %; seeds are
-fixed.
+The audit knows everything but which units are in the table: each has a code of its own, so one marginal
+is a game for every unit. Answers of all processes are added up. Bounds hold with a confidence of 95 %;
+seeds are fixed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ from journals import Killed, killed_after, opened
 
 from tronie.audit.bounds import split_bound
 from tronie.audit.onerun import coins
-from tronie.errors import BundleError
+from tronie.errors import BudgetExceeded, BundleError
 from tronie.measure.journal import Asked, Journal
 from tronie.measure.noise import InsecureNoise
 from tronie.measure.queries import Marginal
@@ -110,25 +111,25 @@ def test_a_backup_that_is_believed_is_flagged(
     assert shown(said, included) > 1.0
 
 
-def test_a_charge_whose_answer_was_lost_is_never_answered_by_any_later_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+DEATHS: dict[str, tuple[Any, str, Any]] = {
+    "before the ledger knows": (Reservation, "advance", lambda *marks: None),
+    "after the charge": (Journal, "charge", Journal.charge),
+    "after the answer": (Journal, "record", Journal.record),
+}
+
+
+@pytest.mark.parametrize("moment", DEATHS)
+def test_whatever_the_moment_of_death_there_is_one_answer_at_most(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the moment of death, answers that anyone got never cost more than the ledger says."""
     included = coins(SIZE, seed=1)
-    for name, call in (("charge", Journal.charge), ("record", Journal.record)):
-        folder = tmp_path / name
-        folder.mkdir()
-        with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(Journal, name, killed_after(call))
-            answers_of(folder, included)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        (tmp_path / "advance").mkdir()
-        patch.setattr(Reservation, "advance", killed_after(lambda *marks: None))
-        answers_of(tmp_path / "advance", included)
-    ends = {}
-    for name in ("charge", "record", "advance"):
-        try:
-            ends[name] = len({answer.tobytes() for answer in answers_of(tmp_path / name, included)})
-        except Exception as error:
-            ends[name] = type(error).__name__
-    assert ends == {"charge": "BudgetExceeded", "record": 1, "advance": 1}
+    owner, name, call = DEATHS[moment]
+    monkeypatch.setattr(owner, name, killed_after(call))
+    with pytest.raises(Killed):
+        answers_of(tmp_path, included)
+    monkeypatch.undo()
+    if moment == "after the charge":
+        with pytest.raises(BudgetExceeded, match="between a charge and its answer"):
+            answers_of(tmp_path, included)
+    else:
+        assert len({answer.tobytes() for answer in answers_of(tmp_path, included)}) == 1

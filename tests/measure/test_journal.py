@@ -120,7 +120,7 @@ def test_another_question_is_refused(kind: str, tmp_path: Path) -> None:
     for other in others:
         source, rows = watched()
         with opened(tmp_path, rows) as (curator, meter, _):
-            with pytest.raises(BundleError, match="question 1 of the journal .* was another one"):
+            with pytest.raises(BundleError, match=r"question 1 of the journal .* was another one"):
                 other(curator)
             assert (source.passes, meter.events) == (0, ())
 

@@ -67,9 +67,10 @@ def stopping(step: int) -> Callable[[str], None]:
 @contextmanager
 def dying(patch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process that dies at once: what it would still do then is not done."""
-    with patch.context() as planted, pytest.raises(Killed):
+    with patch.context() as planted:
         planted.setattr(Journal, "keep", lambda journal, state: None)
-        yield
+        with pytest.raises(Killed):
+            yield
 
 
 def left_alone(tmp_path: Path, noise: InsecureNoise) -> tuple[Tally, TrainingState]:

@@ -57,9 +57,10 @@ def fit(tmp_path: Path, book: Ledger) -> Callable[..., tronie.Model]:
 
 def die_after(patch: pytest.MonkeyPatch, fit: Callable[..., Any], **options: Any) -> None:
     """A fit whose process dies when its first answer is written down."""
-    with patch.context() as planted, pytest.raises(Killed):
+    with patch.context() as planted:
         planted.setattr(Journal, "record", killed_after(Journal.record))
-        fit(**options)
+        with pytest.raises(Killed):
+            fit(**options)
 
 
 def test_a_fit_that_ended_gives_the_same_model_at_no_cost(fit: Any, book: Ledger) -> None:
@@ -168,9 +169,10 @@ def test_a_fit_that_is_stopped_keeps_its_reservation(fit: Any, book: Ledger) -> 
 def test_an_answer_that_is_lost_ends_the_fit(
     fit: Any, book: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(Journal, "charge", killed_after(Journal.charge))
-        fit()
+        with pytest.raises(Killed):
+            fit()
     for _ in range(2):
         with pytest.raises(BudgetExceeded, match="between a charge and its answer"):
             fit()
@@ -225,9 +227,10 @@ def test_a_release_folder_that_could_not_be_made_is_made_by_another_call(
         raise OutputError(f"{place} could not be made.", "")
 
     options = {"epsilon": 2.0, "ledger": book, "journal": tmp_path / "journal", "seed": 1}
-    with monkeypatch.context() as patch, pytest.raises(OutputError, match="could not be made"):
+    with monkeypatch.context() as patch:
         patch.setattr(synthesize_module, "_rename", refuse)
-        tronie.synthesize(TABLE, SMALL, output=tmp_path / "out", **options)
+        with pytest.raises(OutputError, match="could not be made"):
+            tronie.synthesize(TABLE, SMALL, output=tmp_path / "out", **options)
     release = tronie.synthesize(TABLE, SMALL, output=tmp_path / "out", **options)
     assert release.model.certificate.verify().ok
     assert [entry.state for entry in book.entries()] == ["committed"]

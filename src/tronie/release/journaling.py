@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -43,12 +44,12 @@ def made_for(
         "data set": schema.name,
         "table": table or "",
         "method": plan.method,
-        "epsilon": repr(plan.budget.epsilon),
-        "delta": repr(plan.budget.delta),
+        "epsilon": repr(float(plan.budget.epsilon)),
+        "delta": repr(float(plan.budget.delta)),
         "noise": noise.label,
         "schema": fingerprint(schema).hex(),
-        "settings": fingerprint(settings).hex(),
-        "split of the budget": fingerprint(decided).hex(),
+        "settings": _told(settings),
+        "split of the budget": _told(decided),
         "public rows": "" if public is None else _digest(public),
     }
 
@@ -84,6 +85,12 @@ def reservation_of(
             "Name the ledger that its run began with.",
         )
     return found or reserve((file.token, file.start))
+
+
+def _told(plain: Any) -> str:
+    """A digest of plain data in which 1 is the same as 1.0."""
+    numbers = json.loads(json.dumps(plain), parse_int=float)
+    return fingerprint(numbers).hex()
 
 
 class _Sink:
