@@ -6,6 +6,7 @@ stream for all of them, so the model must be that of a fit that was left alone, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -50,14 +51,15 @@ def table() -> pa.Table:
 
 @pytest.fixture(autouse=True)
 def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few public steps, and noise that needs no search: this is not about how good a model is."""
+    """Few public steps, noise that needs no search, rough accounts: not about how good models are."""
     brief = {name: replace(level, public=4, orders=4) for name, level in learning.LEVELS.items()}
     for module in ("learning", "gan", "language_cost"):
         monkeypatch.setattr(f"tronie.synth.{module}.LEVELS", MappingProxyType(brief))
     monkeypatch.setattr(marginal_net, "STEPS", dict.fromkeys(marginal_net.STEPS, 5))
     for size in ("POPULATION", "LEAST_POPULATION"):
         monkeypatch.setattr(learning, size, 256)
-    monkeypatch.setattr("tronie.measure.descent.calibrated_noise", lambda *a, **more: 40.0)
+    monkeypatch.setattr("tronie.measure.descent.calibrated_noise", lambda *a, **more: 4e3)
+    monkeypatch.setattr("tronie.privacy.pld.pld_epsilon", lambda *a: math.inf)
 
 
 def fitted(method: str, folder: Path, noise: InsecureNoise, **more: Any) -> tronie.Model:
