@@ -20,7 +20,7 @@ from tronie.privacy.accounting import gdp_epsilon, total_mu
 from tronie.privacy.budget import SAMPLER_DELTA, Budget
 from tronie.privacy.events import Event, Exponential, Gaussian, Threshold, sigma_for
 from tronie.privacy.ledger import Ledger, Reservation, default_path
-from tronie.privacy.ledger_entries import Entry, add_up
+from tronie.privacy.ledger_entries import Entry, Mark, add_up
 from tronie.privacy.ledger_file import LedgerFile
 
 BUDGET = Budget(1.0, 1e-9)
@@ -526,3 +526,33 @@ def test_lines_and_totals_are_ready_for_json(ledger: Ledger) -> None:
     total = json.loads(json.dumps(ledger.spent("adult", 1e-30).to_dict(), allow_nan=False))
     assert total["epsilon"] is None
     assert total["releases"] == 1
+
+
+def test_a_reservation_is_found_again_by_its_journal(ledger: Ledger) -> None:
+    start, next_one = Mark(0, "a"), Mark(1, "b")
+    assert ledger.find("token", "people", Budget(1.0)) is None
+    made = ledger.reserve("people", Budget(1.0), journal=("token", start))
+    ledger.reserve("people", Budget(1.0))
+    found = ledger.find("token", "people", Budget(1.0))
+    assert found is not None
+    assert (found.id, found.mark, found.state) == (made.id, start, "reserved")
+    found.advance(start, next_one)
+    assert made.mark == next_one
+    with pytest.raises(BudgetError, match="another copy of its journal"):
+        made.advance(start, Mark(1, "c"))
+    assert made.mark == next_one
+    for dataset, budget in (("others", Budget(1.0)), ("people", Budget(2.0))):
+        with pytest.raises(BudgetError, match="another data set, or with another budget"):
+            ledger.find("token", dataset, budget)
+    made.commit([])
+    ended = ledger.find("token", "people", Budget(1.0))
+    assert ended is not None
+    assert ended.entry.state == "committed"
+    with pytest.raises(BudgetError, match="committed already"):
+        ended.advance(next_one, Mark(2, "d"))
+    assert len(ledger.entries()) == 2
+
+
+def test_a_reservation_without_a_journal_has_no_mark(ledger: Ledger) -> None:
+    with pytest.raises(BudgetError, match="no journal"):
+        _ = ledger.reserve("people", Budget(1.0)).mark

@@ -61,7 +61,10 @@ def ending(error: BaseException) -> tuple[str, str, int]:
     if isinstance(error, KeyboardInterrupt | Cancelled):
         return (
             "stopped before the end.",
-            "Nothing was left half-written; `tronie budget` shows whether anything was spent.",
+            (
+                "Nothing was left half-written; `tronie budget` shows whether anything was spent. "
+                "With --journal, the same command goes on."
+            ),
             STOPPED,
         )
     if isinstance(error, TronieError):

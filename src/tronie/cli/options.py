@@ -102,6 +102,12 @@ ledger = click.option(
 seed = click.option(
     "--seed", type=int, help="Makes the sampling repeatable; the noise has no seed."
 )
+journal = click.option(
+    "--journal",
+    type=PATH,
+    metavar="FOLDER",
+    help="Keep all answers there: the same command goes on after a crash, at no further cost.",
+)
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
 )

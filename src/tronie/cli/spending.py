@@ -41,7 +41,13 @@ CONTENTS = {
 DEMO_EPSILON, DEMO_DELTA = 1.0, 1e-9
 
 
-class Drawing(Spending):
+class Fitting(Spending):
+    """What `tronie.fit` takes, as keyword arguments."""
+
+    journal: Path | None
+
+
+class Drawing(Fitting):
     """What `tronie.synthesize` takes besides, as keyword arguments."""
 
     rows: int | None
@@ -52,6 +58,7 @@ class Drawing(Spending):
 @options.source
 @options.schema
 @options.spending
+@options.journal
 @click.option("--rows", type=int, help="Synthetic rows. [default: the released estimate]")
 @options.seed
 @click.option(
@@ -97,12 +104,13 @@ def synthesize(
 @options.source
 @options.schema
 @options.spending
+@options.journal
 @click.option(
     "-o", "--output", type=options.PATH, required=True, help="File of the model: x.tronie."
 )
 @options.as_json
 def fit(
-    source: str, schema: Path | None, output: Path, as_json: bool, **spending: Unpack[Spending]
+    source: str, schema: Path | None, output: Path, as_json: bool, **spending: Unpack[Fitting]
 ) -> None:
     """Fit a private model to a TABLE.
 

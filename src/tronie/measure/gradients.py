@@ -22,9 +22,18 @@ from tronie.measure.clipping import ClippedGradients
 from tronie.measure.descent import Descent, default_descent
 from tronie.measure.lattice import Floats, Lattice, coins
 from tronie.measure.noise import Noise
-from tronie.measure.training_state import Receipt, TrainingState
+from tronie.measure.training_state import Changing, Receipt, TrainingState
 
-__all__ = ["Descent", "default_descent", "descend", "descend_exactly", "require_row_losses"]
+__all__ = [
+    "Descent",
+    "default_descent",
+    "descend",
+    "descend_exactly",
+    "first_state",
+    "outline",
+    "put_state",
+    "require_row_losses",
+]
 
 Codes: TypeAlias = NDArray[np.integer[Any]]
 Ints: TypeAlias = NDArray[np.int64]
@@ -88,10 +97,11 @@ def descend(
         answers, which composition allows.
 
     Edge cases:
-        What `after_step` does to trained parameters is overwritten, and no state keeps what it
-        changed. A table without rows gives noise alone. A state that is kept between stops claims the steps
-        up to the next one: if the run dies, they are given up rather than done twice. A unit of
-        more rows than a physical batch makes a larger one.
+        What `after_step` does to trained parameters is overwritten; a state keeps what it changed if
+        the network says what that is (`tronie.measure.training_state.Changing`). A table without rows
+        gives noise alone. A state that is kept between stops claims the steps up to the next one: if
+        the run dies, they are given up rather than done twice. A unit of more rows than a physical
+        batch makes a larger one.
 
     Raises:
         InputError: If a layer cannot be clipped, or the state does not fit the network.
@@ -159,6 +169,42 @@ def descend_exactly(
             if after_step:
                 after_step(step)
     return optimiser.state(descent.steps)
+
+
+def first_state(network: nn.Module, begun: int) -> TrainingState:
+    """The state of a network that has learned nothing yet; its receipt is empty.
+
+    Args:
+        network: As `descend` takes it.
+        begun: Steps that may have been answered and forgotten.
+    """
+    weights = _flat(ClippedGradients(network)).cpu().numpy().copy()
+    zeros = np.zeros_like(weights)
+    return TrainingState(0, begun, weights, zeros, zeros, _NOTHING)
+
+
+def put_state(network: nn.Module, state: TrainingState) -> None:
+    """Give a network the weights of a state, and what is beside them.
+
+    Raises:
+        InputError: If the state does not fit the network.
+    """
+    core = ClippedGradients(network)
+    _require_fit(core, state)
+    _put(core, _tensor(state.weights.copy()))
+    _put_beside(network, state)
+
+
+def outline(network: nn.Module) -> list[object]:
+    """What a network is, but for its trained weights: names, shapes, and the values of all else."""
+    trained: list[object] = []
+    fixed: list[object] = []
+    for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
+        trained.append((name, tuple(tensor.shape), str(tensor.dtype)))
+        if not tensor.requires_grad:
+            plain = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            fixed.append(plain.numpy())
+    return [type(network).__name__, trained, fixed]
 
 
 def require_row_losses(network: nn.Module, sizes: Sequence[int]) -> None:
@@ -335,17 +381,17 @@ class _Optimiser:
     ) -> None:
         self._core = core
         self._descent = descent
-        if state is not None and state.weights.shape != (core.size,):
-            raise InputError("the state is of another network.", "Begin anew.")
-        weights = torch.cat([p.detach().reshape(-1) for p in core.parameters])
+        weights = _flat(core)
         zeros = torch.zeros_like(weights)
         if state is None:
             self._weights, self._first, self._second = weights, zeros, zeros.clone()
         else:
+            _require_fit(core, state)
             self._weights, self._first, self._second = (
                 _tensor(array.copy()).to(weights)
                 for array in (state.weights, state.first, state.second)
             )
+            _put_beside(core.network, state)
         self._updates = 0 if state is None else state.updates
         self._write()
 
@@ -367,7 +413,9 @@ class _Optimiser:
         weights, first, second = (
             value.cpu().numpy().copy() for value in (self._weights, self._first, self._second)
         )
-        return TrainingState(self._updates, begun, weights, first, second, _NOTHING)
+        found = TrainingState(self._updates, begun, weights, first, second, _NOTHING)
+        network = self._core.network
+        return replace(found, beside=network.beside()) if isinstance(network, Changing) else found
 
     def _adam(self, gradient: Tensor, rate: float) -> None:
         decay = self._descent.weight_decay
@@ -384,12 +432,32 @@ class _Optimiser:
 
     def _write(self) -> None:
         """Copy the vector to the network's parameters."""
-        start = 0
-        with torch.no_grad():
-            for parameter in self._core.parameters:
-                part = self._weights[start : start + parameter.numel()]
-                parameter.copy_(part.view_as(parameter))
-                start += parameter.numel()
+        _put(self._core, self._weights)
+
+
+def _flat(core: ClippedGradients) -> Tensor:
+    """All trained parameters, one after another, shape (parameters,)."""
+    return torch.cat([parameter.detach().reshape(-1) for parameter in core.parameters])
+
+
+def _put(core: ClippedGradients, weights: Tensor) -> None:
+    """Copy a vector to a network's trained parameters."""
+    start = 0
+    with torch.no_grad():
+        for parameter in core.parameters:
+            part = weights[start : start + parameter.numel()]
+            parameter.copy_(part.view_as(parameter))
+            start += parameter.numel()
+
+
+def _put_beside(network: nn.Module, state: TrainingState) -> None:
+    if isinstance(network, Changing) and state.beside:
+        network.put_beside(state.beside)
+
+
+def _require_fit(core: ClippedGradients, state: TrainingState) -> None:
+    if state.weights.shape != (core.size,):
+        raise InputError("the state is of another network.", "Begin anew.")
 
 
 @contextmanager

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,29 @@ from tronie.privacy.events import Event
 
 Singles: TypeAlias = NDArray[np.float32]
 
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]
+
 _EVENTS: TypeAdapter[tuple[Event, ...]] = TypeAdapter(tuple[Event, ...])
 _FORMAT = "1"
+
+_BESIDE = "beside."
+"""How names of arrays begin that are not trained."""
+
+
+@runtime_checkable
+class Changing(Protocol):
+    """A network of which more changes between steps than what is trained, by its own doing.
+
+    What changes rests on noisy answers and public numbers only, as all that `after_step` does.
+    """
+
+    def beside(self) -> Arrays:
+        """A copy of all that changes and is not trained."""
+        ...
+
+    def put_beside(self, arrays: Arrays) -> None:
+        """Become as when `beside` was called."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +72,7 @@ class TrainingState:
         first: Moving mean of the gradients, shape (size,).
         second: Moving mean of their squares, shape (size,).
         receipt: What was charged.
+        beside: What else of the network changes between steps; see `Changing`.
     """
 
     updates: int
@@ -58,6 +81,7 @@ class TrainingState:
     first: Singles
     second: Singles
     receipt: Receipt
+    beside: Arrays = field(default_factory=dict[str, NDArray[Any]])
 
     def save(self, path: str | Path) -> None:
         """Write the state to a file.
@@ -65,13 +89,18 @@ class TrainingState:
         Raises:
             OutputError: If it cannot be written; nothing was left half-written.
         """
+        atomic_write(path, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """What `save` writes."""
         from safetensors.numpy import save
 
         receipt = asdict(self.receipt)
         receipt["events"] = _EVENTS.dump_python(self.receipt.events, mode="json")
         about = {"format": _FORMAT, "updates": self.updates, "next": self.next, "receipt": receipt}
         arrays = {"weights": self.weights, "first": self.first, "second": self.second}
-        atomic_write(path, save(arrays, {"training": json.dumps(about, allow_nan=False)}))
+        beside = {_BESIDE + name: np.asarray(a, order="C") for name, a in self.beside.items()}
+        return save({**arrays, **beside}, {"training": json.dumps(about, allow_nan=False)})
 
     @classmethod
     def load(cls, path: str | Path) -> TrainingState:
@@ -89,6 +118,11 @@ class TrainingState:
                     cast("Singles", file.get_tensor(name))
                     for name in ("weights", "first", "second")
                 )
+                beside = {
+                    name.removeprefix(_BESIDE): cast("NDArray[Any]", file.get_tensor(name))
+                    for name in cast("list[str]", file.keys())
+                    if name.startswith(_BESIDE)
+                }
             if about["format"] != _FORMAT or not weights.shape == first.shape == second.shape:
                 raise ValueError("another format")
             charged = about["receipt"]
@@ -96,7 +130,8 @@ class TrainingState:
             receipt = Receipt(
                 charged["reservation"], events, int(charged["run"]), int(charged["used"])
             )
-            return cls(int(about["updates"]), int(about["next"]), weights, first, second, receipt)
+            updates, following = int(about["updates"]), int(about["next"])
+            return cls(updates, following, weights, first, second, receipt, beside)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise BundleError(
                 f"{str(path)!r} is no state of a training, or it is damaged.",

@@ -22,7 +22,15 @@ from tronie.errors import BudgetError, BudgetExceeded
 from tronie.privacy.accounting import Spent, epsilon_of, samples, spent, total_delta, total_mu
 from tronie.privacy.budget import DEFAULT_DELTA, SAMPLER_DELTA, Budget
 from tronie.privacy.events import Event
-from tronie.privacy.ledger_entries import Entry, State, Total, add_up, read_entry, write_events
+from tronie.privacy.ledger_entries import (
+    Entry,
+    Mark,
+    State,
+    Total,
+    add_up,
+    read_entry,
+    write_events,
+)
 from tronie.privacy.ledger_file import LedgerFile, Rows
 
 _ROUNDING = 1.0 + 1e-9
@@ -55,10 +63,15 @@ class Reservation:
         self.budget = budget
 
     @property
+    def entry(self) -> Entry:
+        """What is on disk now."""
+        with self._file.read() as rows:
+            return self._entry(rows)
+
+    @property
     def state(self) -> State:
         """The state that is on disk now."""
-        with self._file.read() as rows:
-            return self._entry(rows).state
+        return self.entry.state
 
     @property
     def touched(self) -> bool:
@@ -86,6 +99,39 @@ class Reservation:
         with self._file.write() as rows:
             self._require(rows, "reserved", "touched")
             rows.set_mu(self.id, math.inf)
+
+    @property
+    def mark(self) -> Mark:
+        """How far its journal has got.
+
+        Raises:
+            BudgetError: If it has no journal.
+        """
+        with self._file.write() as rows:
+            return self._mark(rows)
+
+    def advance(self, before: Mark, after: Mark) -> None:
+        """Note on disk that its journal has got further, before anything is answered for it.
+
+        Args:
+            before: How far the journal had got, in the eyes of whoever holds it.
+            after: How far it has got now.
+
+        Guarantee:
+            Of all copies of a journal, in any process, one goes on: the first. The others, and an
+            older copy that was put back, are refused from then on.
+
+        Raises:
+            BudgetError: If the journal had not got as far, or farther, or the reservation has ended.
+        """
+        with self._file.write() as rows:
+            self._require(rows, "reserved", "touched")
+            if self._mark(rows) != before:
+                raise BudgetError(
+                    f"release {self.id} of {self.dataset!r} went on with another copy of its journal.",
+                    "Go on with that copy; what was charged in it cannot be asked again.",
+                )
+            rows.set_mark(self.id, after.length, after.digest)
 
     def commit(self, events: Sequence[Event]) -> Spent:
         """Replace the reservation by what was really asked.
@@ -153,6 +199,14 @@ class Reservation:
             )
         return read_entry(row)
 
+    def _mark(self, rows: Rows) -> Mark:
+        found = rows.mark(self.id)
+        if found is None:
+            raise BudgetError(
+                f"release {self.id} of {self.dataset!r} has no journal.", "Begin a new release."
+            )
+        return Mark(*found)
+
     def _require(self, rows: Rows, *states: State) -> Entry:
         entry = self._entry(rows)
         if entry.state not in states:
@@ -184,6 +238,7 @@ class Ledger:
         sampled: bool = False,
         max_epsilon: float | None = None,
         note: str = "",
+        journal: tuple[str, Mark] | None = None,
     ) -> Reservation:
         """Set budget aside for one release, before a private row is read.
 
@@ -198,6 +253,8 @@ class Ledger:
             max_epsilon: Refuse if the data set's total, this release included, would exceed it; a
                 stored cap (`set_cap`) holds besides.
             note: Free text for the entry.
+            journal: Name of the journal that the release writes, with which `find` finds the
+                reservation again when this process has died, and how far it has got.
 
         Guarantee:
             On return the reservation is on disk, and it counts in full until it is committed or
@@ -221,7 +278,48 @@ class Ledger:
             for cap, delta in limits:
                 _require_below(cap, add_up(dataset, after, delta, cap))
             number = rows.insert({**asdict(planned), "events": write_events(events)})
+            if journal is not None:
+                token, mark = journal
+                rows.insert_mark(number, token, mark.length, mark.digest)
         return Reservation(self._file, number, dataset, budget)
+
+    def find(self, journal: str, dataset: str, budget: Budget) -> Reservation | None:
+        """The reservation that an earlier process made for a journal.
+
+        Args:
+            journal: Name of the journal.
+            dataset: Declared name of the data set.
+            budget: What the release may cost.
+
+        Returns:
+            The reservation, in whatever state it is; None if none was made in this ledger.
+
+        Guarantee:
+            Nothing is reserved and nothing is changed: the release goes on within what was reserved
+            for it then.
+
+        Raises:
+            BudgetError: If it was made for another data set, or with less budget.
+            BundleError: If the file is not a ledger.
+            OutputError: If the file cannot be written.
+        """
+        with self._file.write() as rows:
+            number = rows.journal(journal)
+            if number is None:
+                return None
+        found = Reservation(self._file, number, dataset, budget)
+        entry = found.entry
+        open_still = entry.state in ("reserved", "touched")
+        if (
+            entry.dataset != dataset
+            or entry.delta != budget.delta
+            or (open_still and entry.epsilon != budget.epsilon)
+        ):
+            raise BudgetError(
+                f"release {number} was reserved for another data set, or with another budget.",
+                "Give the data set's name and the budget that the journal began with.",
+            )
+        return found
 
     def spent(self, dataset: str, delta: float | None = None) -> Total:
         """What a data set has spent over all releases.

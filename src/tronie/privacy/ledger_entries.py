@@ -60,6 +60,19 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """How far the journal of a release has got: what was charged in it, and nothing after.
+
+    Attributes:
+        length: Number of charges.
+        digest: Digest of the last of them and of all that was written before.
+    """
+
+    length: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Total:
     """What a data set has spent over all releases.
 

@@ -50,6 +50,16 @@ _TABLES = (
     f"PRAGMA user_version = {FORMAT}",
 )
 
+_JOURNALS = """
+    CREATE TABLE IF NOT EXISTS journal (
+        release INTEGER PRIMARY KEY,
+        token TEXT NOT NULL UNIQUE,
+        length INTEGER NOT NULL CHECK (length >= 0),
+        digest TEXT NOT NULL
+    )
+"""
+"""Made when the first release with a journal is reserved; whoever does not know it can pass it over."""
+
 
 class Rows:
     """The rows of an open ledger, within one transaction."""
@@ -95,6 +105,31 @@ class Rows:
                 fixed_delta = :fixed_delta, events = :events WHERE id = :id
         """
         self._connection.execute(query, {**values, "id": number})
+
+    def journal(self, token: str) -> int | None:
+        """The release that a journal belongs to; only within a change."""
+        self._connection.execute(_JOURNALS)
+        query = "SELECT release FROM journal WHERE token = ?"
+        row = self._connection.execute(query, (token,)).fetchone()
+        return None if row is None else row["release"]
+
+    def mark(self, number: int) -> tuple[int, str] | None:
+        """How far the journal of a release has got; only within a change."""
+        self._connection.execute(_JOURNALS)
+        query = "SELECT length, digest FROM journal WHERE release = ?"
+        row = self._connection.execute(query, (number,)).fetchone()
+        return None if row is None else (row["length"], row["digest"])
+
+    def insert_mark(self, number: int, token: str, length: int, digest: str) -> None:
+        """Say which journal belongs to a release."""
+        self._connection.execute(_JOURNALS)
+        values = (number, token, length, digest)
+        self._connection.execute("INSERT INTO journal VALUES (?, ?, ?, ?)", values)
+
+    def set_mark(self, number: int, length: int, digest: str) -> None:
+        """Note how far the journal of a release has got."""
+        query = "UPDATE journal SET length = ?, digest = ? WHERE release = ?"
+        self._connection.execute(query, (length, digest, number))
 
     def cap(self, dataset: str) -> tuple[float, float | None] | None:
         """A data set's cap on epsilon, and the delta at which it is stated."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from tronie.errors import InputError, SchemaError
 from tronie.measure.curator import Curator, Meter
 from tronie.measure.exact import ExactCurator, Unmetered
+from tronie.measure.journal import Journal, JournaledCurator, JournaledMeter
+from tronie.measure.journal_file import open_journal
 from tronie.measure.noise import Noise, OperatingSystemNoise
 from tronie.measure.records import Records
 from tronie.models.uncertainty import Measurements
@@ -17,10 +20,12 @@ from tronie.privacy.budget import DEFAULT_DELTA, Budget
 from tronie.privacy.certificate import Certificate
 from tronie.privacy.disclaimer import Disclaimer, Statement
 from tronie.privacy.ledger import Ledger, Reservation
+from tronie.privacy.ledger_entries import Mark
 from tronie.release.drafting import draft
+from tronie.release.journaling import made_for, reservation_of
 from tronie.release.model import MODEL_SUFFIX, Model, is_dropped, present
 from tronie.release.other_table import other_table
-from tronie.release.settling import settle
+from tronie.release.settling import settle, settle_later
 from tronie.release.without_privacy import budget_of, require_private
 from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
@@ -44,6 +49,8 @@ WorkloadLike: TypeAlias = Workload | str | Path | Mapping[Clique, float]
 """What a workload may be given as."""
 
 CuratorKind = TypeVar("CuratorKind", bound=Curator)
+
+MeterKind = TypeVar("MeterKind", bound=Meter)
 
 Watch: TypeAlias = Callable[[str], None]
 """Told the name of each stage as it begins; may raise `Cancelled` to stop the run."""
@@ -125,6 +132,7 @@ def fit(
     prior: Any | None = None,
     training: Training = DEFAULTS.training,
     language: LanguageSettings = DEFAULTS.language,
+    journal: str | Path | None = None,
     watch: Watch | None = None,
     noise: Noise | None = None,
 ) -> Model:
@@ -156,6 +164,9 @@ def fit(
             they are near the truth. They need a schema that leaves nothing to be found.
         training: How a network is trained, for methods that train one.
         language: How a language model writes rows, for the method `llm`.
+        journal: Folder where all answers are kept. Called again with it, and with all else as before, a
+            fit that died goes on where it was, and one that ended gives the same model; what was charged
+            is not charged again. Its answers are as public as the model. Not together with `dp=False`.
         watch: Follows the run.
         noise: A fake source of noise, for tests; the certificate says so.
 
@@ -163,8 +174,10 @@ def fit(
         The fitted model; it is public, unless `dp` is False.
 
     Raises:
-        InputError: If something is wrong with what was given; nothing was spent.
-        BudgetExceeded: If the ledger's cap forbids the release; nothing was spent.
+        InputError: If something is wrong with what was given, or the journal is of another fit, in use,
+            or damaged; nothing was spent.
+        BudgetExceeded: If the ledger's cap forbids the release; nothing was spent. Or if an answer of the
+            journal is lost.
     """
     budget = budget_of(
         dp=dp,
@@ -173,6 +186,7 @@ def fit(
         training=training,
         ledger=ledger,
         max_epsilon=max_epsilon,
+        journal=journal,
     )
     if dp:
         require_private(source, "the table")
@@ -196,9 +210,24 @@ def fit(
     records = Records(rows, facts)
     if dp:
         book = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
-        meter, reservation = _reserve(book, facts, plan, max_epsilon)
-        curator = appoint(Curator, records, meter, facts, noise=noise, watch=watch)
-        fitted = settle(reservation, meter, lambda: chosen.fit(curator, facts, plan))
+
+        def reserve(journal: tuple[str, Mark] | None = None) -> Reservation:
+            return _reserve(book, facts, plan, max_epsilon, journal)
+
+        if journal is None:
+            reservation = reserve()
+            meter = _meter(Meter, reservation)
+            curator = appoint(Curator, records, meter, facts, noise=noise, watch=watch)
+            fitted = settle(reservation, meter, lambda: chosen.fit(curator, facts, plan))
+        else:
+            given = None if prior is None else _public_source(prior)
+            asked = made_for(facts, plan, noise, table=table, public=given)
+            with open_journal(journal, asked) as file:
+                reservation = reservation_of(file, book, facts, plan, reserve)
+                held = Journal(file, reservation)
+                meter = _meter(partial(JournaledMeter, journal=held), reservation)
+                curator = appoint(JournaledCurator, records, meter, facts, noise=noise, watch=watch)
+                fitted = settle_later(reservation, meter, lambda: chosen.fit(curator, facts, plan))
         statement = _certificate(fitted, plan, meter, noise)
     else:
         exact = appoint(ExactCurator, records, Unmetered(), facts, noise=noise, watch=watch)
@@ -208,24 +237,32 @@ def fit(
 
 
 def _reserve(
-    book: Ledger, facts: Schema, plan: Plan, max_epsilon: float | None
-) -> tuple[Meter, Reservation]:
-    """Set the plan's budget aside, and a meter that charges to it."""
-    reservation = book.reserve(
+    book: Ledger,
+    facts: Schema,
+    plan: Plan,
+    max_epsilon: float | None,
+    journal: tuple[str, Mark] | None,
+) -> Reservation:
+    """Set the plan's budget aside."""
+    return book.reserve(
         facts.name,
         plan.budget,
         events=[query.event(facts.unit.max_rows) for query in planned_keys(facts, plan)],
         sampled=any(step.name == TRAIN for step in plan.steps),
         max_epsilon=max_epsilon,
         note=plan.method,
+        journal=journal,
     )
-    meter = Meter(
-        plan.budget,
+
+
+def _meter(kind: Callable[..., MeterKind], reservation: Reservation) -> MeterKind:
+    """A meter that charges to a reservation."""
+    return kind(
+        reservation.budget,
         on_first_answer=reservation.mark_touched,
         on_sampling=reservation.mark_sampled,
         reservation=str(reservation.id),
     )
-    return meter, reservation
 
 
 def appoint(
@@ -273,10 +310,7 @@ def _public_rows(prior: Any | None, schema: Schema) -> Records | None:
         raise InputError(
             "a prior needs a schema that declares all bounds and values.", "Declare them."
         )
-    if isinstance(prior, str | Path) and Path(prior).suffix == MODEL_SUFFIX:
-        prior = Model.load(prior)
-    require_private(prior, "the prior")
-    rows = open_source(prior.sample(seed=0) if isinstance(prior, Model) else prior)
+    rows = _public_source(prior)
     schema = present(schema, rows.schema.names)
     try:
         check_types(schema, rows.schema)
@@ -285,6 +319,14 @@ def _public_rows(prior: Any | None, schema: Schema) -> Records | None:
     except InputError as error:
         raise InputError(f"the prior does not fit: {error.what}", error.remedy) from None
     return records
+
+
+def _public_source(prior: Any) -> Source:
+    """Where public rows are: in a table, or in those of a model."""
+    if isinstance(prior, str | Path) and Path(prior).suffix == MODEL_SUFFIX:
+        prior = Model.load(prior)
+    require_private(prior, "the prior")
+    return open_source(prior.sample(seed=0) if isinstance(prior, Model) else prior)
 
 
 def _public_facts(

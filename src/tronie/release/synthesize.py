@@ -80,6 +80,7 @@ def synthesize(
     prior: Any | None = None,
     training: Training = DEFAULTS.training,
     language: LanguageSettings = DEFAULTS.language,
+    journal: str | Path | None = None,
     watch: Watch | None = None,
     noise: Noise | None = None,
 ) -> Release:
@@ -126,6 +127,7 @@ def synthesize(
             prior=prior,
             training=training,
             language=language,
+            journal=journal,
             watch=watch,
             noise=noise,
         )

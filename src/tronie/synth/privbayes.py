@@ -247,7 +247,8 @@ class _Network:
     def _score(self, sets: Sequence[Clique], part: float) -> dict[Clique, float]:
         """Twice the noisy score of each child and its parents: an L1 distance, as that of a pair."""
         sigma = self._plan.sigma("select", part, len(sets) ** 0.5)
-        weights = {child: self._distribution(child) for child in {clique[0] for clique in sets}}
+        children = dict.fromkeys(clique[0] for clique in sets)
+        weights = {child: self._distribution(child) for child in children}
         (scores,) = self._curator.ask([Dependences(tuple(sets), weights, sigma)])
         self.unspent -= part
         return {clique: 2.0 * score for clique, score in zip(sets, scores.tolist(), strict=True)}

@@ -99,3 +99,22 @@ def test_a_generator_learns_what_ties_columns_together() -> None:
     points = network.points(500, np.random.default_rng(1))
     joint = latent_joint(SHAPE, network.generator.parameters_now(), points)
     assert joint[1, 2] + joint[0, :2].sum() > 0.85
+
+
+@pytest.mark.parametrize("steps", [1, 5])
+def test_it_goes_on_as_if_it_had_never_stopped(steps: int) -> None:
+    """Lessons, their optimiser, the pool and the generator of random numbers, all taken up again."""
+    one, other = adversary(), adversary()
+    for network in (one, other):
+        with torch.no_grad():
+            for parameter in network.discriminator.parameters():
+                parameter.add_(0.1)
+    for step in range(steps):
+        one.after_step(step)
+    other.put_beside(one.beside())
+    for step in range(steps, steps + 4):
+        one.after_step(step)
+        other.after_step(step)
+    assert one.beside().keys() == other.beside().keys()
+    for name, array in one.beside().items():
+        assert np.array_equal(array, other.beside()[name]), name

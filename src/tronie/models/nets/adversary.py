@@ -6,9 +6,11 @@ import copy
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -173,6 +175,52 @@ class Adversary(nn.Module):
         self.step.fill_(float(step + 1))
         if (step + 1) % self.duel.every == 0 or step == self._last:
             self._teach()
+
+    def beside(self) -> dict[str, NDArray[Any]]:
+        """What changes between steps and is not trained; see `tronie.measure.training_state.Changing`."""
+        arrays = {name: tensor.detach().numpy().copy() for name, tensor in self._changed().items()}
+        for number, parameter in enumerate(self._learned()):
+            for name, moment in self._optimiser.state[parameter].items():
+                arrays[f"adam.{number}.{name}"] = moment.numpy().copy()
+        known = self._rng.bit_generator.state
+        words = (known["state"]["state"], known["state"]["inc"])
+        halves = [half for word in words for half in divmod(word, 2**64)]
+        numbers = [*halves, known["has_uint32"], known["uinteger"]]
+        return {**arrays, "rng": np.array(numbers, np.uint64)}
+
+    def put_beside(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Become as when `beside` was called."""
+        with torch.no_grad():
+            for name, tensor in self._changed().items():
+                tensor.copy_(torch.tensor(arrays[name]))
+        for number, parameter in enumerate(self._learned()):
+            start = f"adam.{number}."
+            moments = {
+                name.removeprefix(start): torch.tensor(array)
+                for name, array in arrays.items()
+                if name.startswith(start)
+            }
+            if moments:
+                self._optimiser.state[parameter] = moments
+        high, low, inc_high, inc_low, has, spare = map(int, arrays["rng"])
+        words = {"state": high * 2**64 + low, "inc": inc_high * 2**64 + inc_low}
+        known = self._rng.bit_generator.state
+        self._rng.bit_generator.state = {
+            **known,
+            "state": words,
+            "has_uint32": has,
+            "uinteger": spare,
+        }
+
+    def _changed(self) -> dict[str, Tensor]:
+        """All tensors that change between steps, but for the discriminator's."""
+        parts = {"average": self.average, "taught": self.taught, "generator": self.generator}
+        named = {
+            f"{part}.{name}": tensor
+            for part, network in parts.items()
+            for name, tensor in network.state_dict().items()
+        }
+        return {**named, "conditions": self.conditions, "step": self.step, "pool": self.pool}
 
     def points(self, count: int, rng: np.random.Generator) -> Singles:
         """Points of the generator: conditions by released shares, and normal numbers.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -80,6 +83,14 @@ class Autoencoder(nn.Module):
     def begin(self, step: int) -> None:
         """Use the points of a step from now on."""
         self.step.fill_(float(step))
+
+    def beside(self) -> dict[str, NDArray[Any]]:
+        """What changes between steps and is not trained; see `tronie.measure.training_state.Changing`."""
+        return {"step": self.step.numpy().copy()}
+
+    def put_beside(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Become as when `beside` was called."""
+        self.begin(int(arrays["step"]))
 
     def forward(self, codes: Tensor) -> Tensor:
         """Each row's loss, in nats.
