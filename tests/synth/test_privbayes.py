@@ -270,3 +270,22 @@ def test_a_wholly_dependent_column_scores_what_chance_would_miss() -> None:
 def test_scores_that_are_not_exact_are_refused(candidates: Any, weights: list[float]) -> None:
     with pytest.raises(TypeError):
         Dependences(candidates, {"x": np.array(weights)}, 5.0)
+
+
+def test_questions_name_children_in_the_order_of_candidates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not in that of a set of strings, which is another one in each process: a journal asks the same."""
+    asked: list[Dependences] = []
+    honest = Dependences.exact
+
+    def exact(query: Dependences, counts: Any) -> np.ndarray:
+        asked.append(query)
+        return honest(query, counts)
+
+    monkeypatch.setattr(Dependences, "exact", exact)
+    fitted(PrivBayes(), *parity(5_000), 20.0)
+    assert asked
+    for query in asked:
+        children = list(dict.fromkeys(candidate[0] for candidate in query.candidates))
+        assert list(query.weights) == children
