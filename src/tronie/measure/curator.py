@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tronie.measure.comparisons import Overlaps
     from tronie.measure.descent import Descent
     from tronie.measure.discovery import Keys, RawQuery
-    from tronie.measure.records import Records
+    from tronie.measure.records import Records, TextCoder
 
 
 class Meter:
@@ -345,6 +345,7 @@ class Curator:
         keep: Callable[[TrainingState], None] | None = None,
         keep_every: int = 0,
         after_step: Callable[[int], None] | None = None,
+        texts: TextCoder | None = None,
     ) -> TrainingState:
         """Fit a network to the rows by private gradient descent.
 
@@ -358,6 +359,7 @@ class Curator:
             keep: Given states to go on from; see `tronie.measure.gradients.descend`.
             keep_every: After how many steps, besides the end; 0 for the end only.
             after_step: Told the number of each step after it; see `tronie.measure.gradients.descend`.
+            texts: Columns of free text that the network gets after the others, as numbers.
 
         Returns:
             The state after the last step.
@@ -383,13 +385,18 @@ class Curator:
         """
         from tronie.measure.gradients import descend, require_row_losses
 
-        require_row_losses(network, [self._codings[column].size for column in columns])
-        event = descent.event(columns)
+        sizes = [self._codings[column].size for column in columns]
+        named = [*columns]
+        if texts is not None:
+            sizes += [size for part in texts.sizes for size in part]
+            named += texts.columns
+        require_row_losses(network, sizes)
+        event = descent.event(named)
         run = (
             self._meter.begin(event) if state is None else self._meter.resume(state.receipt, event)
         )
         self._checkpoint("reading rows for training")
-        codes = self._records.codes(columns, self._codings)
+        codes = self._records.codes(columns, self._codings, texts)
         self._meter.answering()
 
         def signed(reached: TrainingState) -> TrainingState:

@@ -31,6 +31,7 @@ from tronie.models.nets.decoding import Parameters
 from tronie.models.nets.frame import drawing_order
 from tronie.privacy.budget import Budget
 from tronie.schema.domain import Clique
+from tronie.schema.grid import Ints
 from tronie.schema.schema import Schema
 from tronie.synth.first_stage import even_model, public_model
 from tronie.synth.glaze import Glaze
@@ -62,6 +63,9 @@ if TYPE_CHECKING:
 
 MARGINALS = 0.75
 """Share of the marginal model, if the first stage's rows are its."""
+
+BESIDE_TEXTS = 0.5
+"""The same, if there is free text, which is learned in training alone."""
 
 COLUMNS = 0.12
 """Share of single columns, if they are not."""
@@ -100,13 +104,14 @@ class Language:
         why = "train a language model on sampled rows"
         if settings.language.stage1 != "marginal":
             columns = len(schema.modelled) + len(schema.unknowns())
-            later = {TRAIN: (1 - COLUMNS, why)} if columns > 1 else {}
+            later = {TRAIN: (1 - COLUMNS, why)} if columns > 1 or schema.texts else {}
             return make_plan(self.name, schema, budget, later, settings, pairs=0)
         plan = replace(Glaze().plan(schema, budget, settings), method=self.name)
-        if all(step.name != "pairs" for step in plan.steps):
+        if all(step.name != "pairs" for step in plan.steps) and not schema.texts:
             return plan
-        steps = [Step(step.name, step.share * MARGINALS, step.why) for step in plan.steps]
-        return replace(plan, steps=(*steps, Step(TRAIN, 1 - MARGINALS, why)))
+        part = BESIDE_TEXTS if schema.texts else MARGINALS
+        steps = [Step(step.name, step.share * part, step.why) for step in plan.steps]
+        return replace(plan, steps=(*steps, Step(TRAIN, 1 - part, why)))
 
     def fit(self, curator: Curator, schema: Schema, plan: Plan) -> Fitted:
         """Fit the rough model, learn from its rows, then from private ones."""
@@ -124,7 +129,10 @@ class Language:
             network = script.network(wishes, rng)
             _learn_publicly(network, rough, script, plan, rng)
             if any(step.name == TRAIN for step in plan.steps):
-                curator.train(network, order, descent_of(plan, schema, prepared.total))
+                descent = descent_of(plan, schema, prepared.total)
+                fit = script.rows_at_once(descent.physical_batch, wishes)
+                descent = replace(descent, physical_batch=fit)
+                curator.train(network, order, descent, texts=script.coder)
             origin = Origin.of(script.base, network).model_dump(mode="json")
             weights = network.parameters_now()
             network.merge()
@@ -193,9 +201,7 @@ def _learn_publicly(
     from tronie.models.nets.training import Course
 
     wishes = plan.settings.language
-    rows = in_order(
-        draw(rough.model, first_rows(plan, rough.prepared.total), rng), script.grammar.order
-    )
+    rows = _first_rows(rough, script, plan, rng)
     batch = PUBLIC_BATCH if wishes.tiny else PUBLIC_BASE_BATCH
     course = Course(
         steps=max(round(len(rows) * wishes.stage1_epochs / batch), 1),
@@ -203,9 +209,24 @@ def _learn_publicly(
         rate=PUBLIC_RATE if wishes.tiny else PUBLIC_BASE_RATE,
         promoted=0.0,
     )
-    train_on_public(
-        network, rows, course, rng, physical_batch=PUBLIC_BATCH if wishes.tiny else BASE_PHYSICAL
-    )
+    most = PUBLIC_BATCH if wishes.tiny else BASE_PHYSICAL
+    fit = script.rows_at_once(most, wishes)
+    train_on_public(network, rows, course, rng, physical_batch=fit)
+
+
+def _first_rows(rough: Rough, script: Script, plan: Plan, rng: np.random.Generator) -> Ints:
+    """Rows of the rough model, which have no free text; or public ones, if these have some."""
+    count, prior = first_rows(plan, rough.prepared.total), plan.settings.prior
+    if (
+        plan.settings.language.stage1 == "prior"
+        and prior is not None
+        and script.prose is not None
+        and {*script.prose.order} <= {*prior.texts}
+    ):
+        rows = prior.codes(script.grammar.order, rough.prepared.codings, script.coder)
+        if len(rows):
+            return rows[rng.integers(len(rows), size=count)].astype(np.int64)
+    return in_order(draw(rough.model, count, rng), script.grammar.order)
 
 
 def _finish(
@@ -240,4 +261,5 @@ def _finish(
         biases=raking.biases,
         temperature=wishes.temperature,
         population={column: population[column] for column in order},
+        prose=script.prose,
     )

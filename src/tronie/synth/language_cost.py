@@ -32,6 +32,9 @@ SMALL_SECONDS, TINY_SECONDS, TINY_START = 1.5e-5, 5.5e-5, 6.0
 """CPU seconds for each token of a row that a tiny model learns, in a small table and in one of `MANY` rows,
 and for loading libraries."""
 
+FILLED = 0.5
+"""Part of its length that a text has, for forecasts."""
+
 TINY_MEGABYTES = 550.0
 """What the libraries and a tiny model take."""
 
@@ -80,6 +83,7 @@ def forecast_of(plan: Plan, schema: Schema) -> Forecast:
     learned += first_rows(plan, rows) * wishes.stage1_epochs
     if wishes.tiny:
         tokens = len(schema.modelled) + len(schema.unknowns()) + 1
+        tokens += FILLED * sum(column.max_length or 0 for column in schema.texts.values())
         pace = TINY_SECONDS if Size.of(rows) == Size.of(MANY) else SMALL_SECONDS
         seconds, megabytes = TINY_START + pace * tokens * learned, TINY_MEGABYTES
     else:
@@ -103,4 +107,5 @@ def timed(plan: Plan, schema: Schema) -> tuple[float, float]:
     codings = {n: Coding.identity(first_grid(c)) for n, c in schema.modelled.items()}
     script = Script.of(schema, codings, list(codings), TYPICAL_ROWS, wishes)
     network = script.network(wishes, np.random.default_rng(0))
-    return seconds_per_row(network), bytes_of_step(network, BASE_PHYSICAL) / 2**20
+    rows = script.rows_at_once(BASE_PHYSICAL, wishes)
+    return seconds_per_row(network, filled=FILLED), bytes_of_step(network, rows) / 2**20

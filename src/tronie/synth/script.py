@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tronie.models.lm.grammar import Grammar
+from tronie.models.lm.prose import Prose, ProseCoder, require_trainable
 from tronie.schema.grid import Coding
 from tronie.schema.schema import Schema
 from tronie.synth.language_settings import LanguageSettings
@@ -28,10 +29,12 @@ class Script:
     Attributes:
         base: The language model before it saw any row.
         grammar: What may follow what.
+        prose: How free text is written, if there is any.
     """
 
     base: StoredBase | TinyBase
     grammar: Grammar
+    prose: Prose | None = None
 
     @classmethod
     def of(
@@ -52,16 +55,33 @@ class Script:
             wishes: Which base, and how rows are written.
 
         Raises:
-            InputError: If the base is not on this machine.
+            InputError: If the base is not on this machine, or cannot write free text.
         """
         texts = texts_of(schema, codings)
-        base = _tiny_base(texts, rows) if wishes.tiny else _stored_base(wishes)
-        return cls(base, Grammar.of(order, texts, base.encode, wishes.style, start=base.start))
+        base = _tiny_base(texts, schema, rows) if wishes.tiny else _stored_base(wishes)
+        grammar = Grammar.of(order, texts, base.encode, wishes.style, start=base.start)
+        prose = None
+        if schema.texts:
+            alphabet = base.alphabet()
+            require_trainable(alphabet, trained=not wishes.rank)
+            prose = Prose.of(schema.texts, base, wishes.style, alphabet=alphabet)
+        return cls(base, grammar, prose)
 
     @property
     def decides(self) -> bool:
-        """Whether anything is left to be learned: some column has more than one code."""
-        return len(self.grammar.allowed.lengths) > 0
+        """Whether anything is left to be learned: some column has more than one code, or is free text."""
+        return len(self.grammar.allowed.lengths) > 0 or self.prose is not None
+
+    @property
+    def coder(self) -> ProseCoder | None:
+        """What makes numbers of private texts."""
+        return None if self.prose is None else ProseCoder(self.prose, self.base)
+
+    def rows_at_once(self, most: int, wishes: LanguageSettings) -> int:
+        """Rows in memory together, `most` unless free text takes more room."""
+        if self.prose is None:
+            return most
+        return min(most, self.prose.rows_at_once(self.grammar, trained=not wishes.rank))
 
     def network(self, wishes: LanguageSettings, rng: np.random.Generator) -> LanguageNetwork:
         """The base as it is trained; on a graphics card, if there is one and the base is not tiny."""
@@ -70,22 +90,24 @@ class Script:
 
         rank = wishes.rank
         network = LanguageNetwork(
-            self.base.model(self.grammar.longest),
+            self.base.model(self.grammar.longest + (self.prose.longest if self.prose else 0)),
             self.grammar,
             rng=rng,
             rank=rank,
             loss=wishes.loss,
+            prose=self.prose,
             whole_vocabulary=bool(rank) and wishes.loss == "weighted",
         )
         return network if wishes.tiny else on_fastest_device(network)
 
 
-def _tiny_base(texts: Mapping[str, Sequence[str]], rows: float) -> TinyBase:
+def _tiny_base(texts: Mapping[str, Sequence[str]], schema: Schema, rows: float) -> TinyBase:
     """A base whose words are those of the table: public ones, and released ones."""
     from tronie.models.lm.loading import TinyBase
 
     size = Size.of(rows)
     words = [f" {name} is {text}," for name, column in texts.items() for text in column]
+    words += [f" {name} is" for name in schema.texts]
     return TinyBase.of(words, width=size.width, depth=size.depth)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from tronie.models.lm.drawing import (
     draw_rows,
 )
 from tronie.models.lm.grammar import Grammar
+from tronie.models.lm.prose import Prose
+from tronie.models.lm.prose_drawing import draw_texts
 from tronie.models.markov import MarkovRandomField
 from tronie.models.nets.decoding import Parameters, Singles
 from tronie.models.nets.drawing import Step
@@ -38,6 +40,9 @@ from tronie.models.systematic import Codes
 from tronie.schema.domain import Clique
 from tronie.schema.grid import Floats, Ints
 
+TextColumns: TypeAlias = Mapping[str, Sequence[str | None]]
+"""Column -> the free text of each row; None where it is missing."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LanguageField(Populated):
@@ -51,6 +56,8 @@ class LanguageField(Populated):
         biases: What is added to its log odds where values part, so that single columns come out right.
         temperature: What its log odds are divided by.
         population: Column -> codes of rows of the model; marginals are counts of them.
+        prose: How its columns of free text are written, if it has any. They are no part of the joint
+            distribution of codes: they follow a row's codes.
 
     Marginals have a Monte-Carlo error, as rows are drawn by chance: see
     `tronie.models.nets.net_field.NetField`. They need no PyTorch; rows do.
@@ -63,6 +70,8 @@ class LanguageField(Populated):
     biases: Biases
     temperature: float
     population: Mapping[str, Codes]
+    prose: Prose | None = None
+    _opened: list[Reader] = field(default_factory=list[Reader], init=False, repr=False)
 
     @property
     def order(self) -> Clique:
@@ -104,7 +113,39 @@ class LanguageField(Populated):
         drawn = codes_of(self.grammar, rows)
         return {column: drawn[column] for column in self.domain}
 
+    def write(self, codes: Mapping[str, Codes], rng: np.random.Generator) -> TextColumns:
+        """Write the free text of some rows.
+
+        Args:
+            codes: Column -> codes of the rows, shape (rows,).
+            rng: Source of randomness; equal states give equal texts on the same machine.
+
+        Returns:
+            Column -> the text of each row, printable, on one line and within its limit; None where it is
+            missing.
+
+        Raises:
+            InputError: If the base is not found or is another one, or PyTorch is not installed.
+        """
+        if self.prose is None:
+            return {}
+        rows = np.stack([codes[column].astype(np.int64) for column in self.order], axis=1)
+        numbers = np.zeros((0, self.prose.width), np.int64)
+        if len(rows):
+            writer = Writer(self._reader(), self.grammar, self.biases, self.temperature)
+            numbers = draw_texts(writer, self.prose, rows, rng)
+        return self.prose.texts(numbers)
+
     def _reader(self) -> Reader:
+        """What writes rows; it is kept where texts are written after codes."""
+        if not self._opened:
+            reader = self._open()
+            if self.prose is None:
+                return reader
+            self._opened.append(reader)
+        return self._opened[0]
+
+    def _open(self) -> Reader:
         if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
             raise InputError(
                 "this model's rows are written by a language model, and what runs it is not installed.",
@@ -112,7 +153,7 @@ class LanguageField(Populated):
             )
         from tronie.models.lm.reading import open_reader
 
-        return open_reader(self.base, self.weights, self.grammar)
+        return open_reader(self.base, self.weights, self.grammar, self.prose)
 
     def _chance(self, given: Mapping[str, NDArray[Any]]) -> float:
         """Probability of what is given, by the population."""
@@ -128,17 +169,20 @@ class LanguageField(Populated):
             grammar=self.grammar.structure(),
             base=dict(self.base),
             temperature=self.temperature,
+            prose=None if self.prose is None else self.prose.structure(),
         )
         return stored.model_dump(mode="json")
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Weights, tables and the population, by name, for safetensors."""
         tree = self.tree.to_arrays().items()
+        alphabet = {} if self.prose is None else self.prose.alphabet.to_arrays()
         return {
             **{f"tree.{name}": table for name, table in tree},
             **{f"weight.{name}": np.ascontiguousarray(w) for name, w in self.weights.items()},
             **{f"bias.{one}.{two}": bias for (one, two), bias in self.biases.items()},
             **{f"population.{n}": self.population[name] for n, name in enumerate(self.order)},
+            **{f"alphabet.{name}": array for name, array in alphabet.items()},
         }
 
     @classmethod
@@ -173,12 +217,24 @@ class LanguageField(Populated):
         if not obeys(tree, population):
             raise corrupt("its population has rows that it rules out")
         biases = _biases(grammar, parts["bias"])
+        prose = None
+        if stored.prose is not None:
+            prose = Prose.from_structure(stored.prose, parts["alphabet"])
+            if {*prose.order} & {*order} or len({*prose.order}) < len(prose.order):
+                raise corrupt("its free text has names that are taken")
         return cls(
-            tree, grammar, stored.base, parts["weight"], biases, stored.temperature, population
+            tree,
+            grammar,
+            stored.base,
+            parts["weight"],
+            biases,
+            stored.temperature,
+            population,
+            prose,
         )
 
 
-_KINDS = ("tree", "weight", "bias", "population")
+_KINDS = ("tree", "weight", "bias", "population", "alphabet")
 
 
 class _Structure(BaseModel):
@@ -188,6 +244,7 @@ class _Structure(BaseModel):
     grammar: dict[str, Any]
     base: dict[str, Any]
     temperature: float = Field(gt=0, allow_inf_nan=False)
+    prose: dict[str, Any] | None = None
 
 
 def writing_steps(
