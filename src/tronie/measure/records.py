@@ -181,7 +181,7 @@ class Records:
         columns = self._schema.modelled
         names = () if texts is None else texts.columns
         for batch in self._source.batches([*columns, *names]):
-            points = {
+            points: dict[str, Codes] = {
                 name: encode(name, column, batch.column(position))
                 for position, (name, column) in enumerate(columns.items())
             }

@@ -217,11 +217,7 @@ class LanguageField(Populated):
         if not obeys(tree, population):
             raise corrupt("its population has rows that it rules out")
         biases = _biases(grammar, parts["bias"])
-        prose = None
-        if stored.prose is not None:
-            prose = Prose.from_structure(stored.prose, parts["alphabet"])
-            if {*prose.order} & {*order} or len({*prose.order}) < len(prose.order):
-                raise corrupt("its free text has names that are taken")
+        prose = _prose(order, stored.prose, parts["alphabet"])
         return cls(
             tree,
             grammar,
@@ -264,6 +260,18 @@ def codes_of(grammar: Grammar, rows: Ints) -> dict[str, Codes]:
         column.name: rows[:, number].astype(np.min_scalar_type(column.size - 1))
         for number, column in enumerate(grammar.columns)
     }
+
+
+def _prose(
+    order: Clique, structure: Mapping[str, Any] | None, arrays: Mapping[str, NDArray[Any]]
+) -> Prose | None:
+    if structure is None:
+        return None
+    prose = Prose.from_structure(structure, arrays)
+    names = [*order, *prose.order]
+    if len({*names}) < len(names):
+        raise corrupt("its free text has names that are taken")
+    return prose
 
 
 def _biases(grammar: Grammar, arrays: Mapping[str, NDArray[Any]]) -> dict[Place, Singles]:

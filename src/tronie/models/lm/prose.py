@@ -292,7 +292,8 @@ class Prose:
 
     def _name(self, column: ProseColumn, rows: int) -> _Block:
         ids = np.array([*column.key, *column.between], np.int64)
-        kinds = np.repeat([KEY, OTHER], [len(column.key), len(column.between)])
+        counts = [len(column.key), len(column.between)]
+        kinds = np.repeat(np.array([KEY, OTHER], np.int8), counts)
         shape = (rows, len(ids))
         return _Block(
             np.broadcast_to(ids, shape),
@@ -307,13 +308,13 @@ class Prose:
         missing = (whole[:, 0] == MISSING) & column.nullable
         whole = np.where(whole == MISSING, END, whole)
         whole[:, 0] = np.where(missing, MISSING, whole[:, 0])
-        last = (whole < FIRST).argmax(axis=1)
-        there = np.arange(whole.shape[1]) <= last[:, None]
+        last: Ints = np.argmax(whole < FIRST, axis=1)
+        there = np.less_equal(np.arange(whole.shape[1]), last[:, None])
         openings = np.zeros(whole.shape, np.bool_)
         openings[:, 0] = column.nullable
         return _Block(
             np.where(there, self.alphabet.ids[whole], 0),
-            np.where(there, VALUE, PADDING),
+            np.where(there, VALUE, PADDING).astype(np.int8),
             np.where(there, whole, -1),
             openings,
         )
@@ -324,7 +325,7 @@ class _Block:
     """Tokens beside each other, with holes; all of shape (rows, places)."""
 
     ids: Ints
-    kinds: Ints
+    kinds: NDArray[np.int8]
     targets: Ints
     openings: NDArray[np.bool_]
 
@@ -345,7 +346,7 @@ def _joined(rows: TokenRows, blocks: Sequence[_Block]) -> TextRows:
     )
     written = TokenRows(
         ids=ids,
-        kinds=np.take_along_axis(kinds, order, axis=1).astype(np.int8),
+        kinds=np.take_along_axis(kinds, order, axis=1),
         places=rows.places,
         nodes=rows.nodes,
         choices=rows.choices,
