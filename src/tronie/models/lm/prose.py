@@ -304,12 +304,13 @@ class Prose:
 
     def _text(self, column: ProseColumn, numbers: Ints) -> _Block:
         """A text and its end, which is there however long the text is."""
-        whole = np.concatenate([numbers, np.full((len(numbers), 1), END)], axis=1)
+        end: Ints = np.full((len(numbers), 1), END)
+        whole: Ints = np.concatenate([numbers, end], axis=1)
         missing = (whole[:, 0] == MISSING) & column.nullable
         whole = np.where(whole == MISSING, END, whole)
         whole[:, 0] = np.where(missing, MISSING, whole[:, 0])
         last: Ints = np.argmax(whole < FIRST, axis=1)
-        there = np.less_equal(np.arange(whole.shape[1]), last[:, None])
+        there: NDArray[np.bool_] = np.arange(whole.shape[1], dtype=np.int64) <= last[:, None]
         openings = np.zeros(whole.shape, np.bool_)
         openings[:, 0] = column.nullable
         return _Block(
