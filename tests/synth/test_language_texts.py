@@ -43,7 +43,7 @@ def table(rows: int = 200) -> pa.Table:
     """The text follows from the mood, and one in five is missing."""
     rng = np.random.default_rng(0)
     good = rng.random(rows) < 0.5
-    notes = np.where(good, "fine", "no heating")
+    notes = np.where(good, "ok", "cold")
     return pa.table(
         {
             "mood": np.where(good, "good", "bad"),
@@ -95,14 +95,14 @@ def test_forecasts_count_tokens_of_texts(tmp_path: Path) -> None:
 
 def test_a_text_that_is_repeated_is_learned_without_privacy() -> None:
     """Rows follow from their moods, so this shows that training reads texts, and each with its row."""
-    training = Training(epochs=70, batch_size=32, rows=200, learning_rate=6e-3)
+    training = Training(epochs=30, batch_size=32, rows=200, learning_rate=1e-2)
     field, _ = fitted(wishes(training), exact=True)
     codes = field.sample(200, np.random.default_rng(0))
     texts = field.write(codes, np.random.default_rng(1))["notes"]
     good = [text for text, mood in zip(texts, codes["mood"], strict=True) if mood == 1]
     bad = [text for text, mood in zip(texts, codes["mood"], strict=True) if mood == 0]
-    assert good.count("fine") > 0.6 * len(good)
-    assert bad.count("no heating") > 0.6 * len(bad)
+    assert good.count("ok") > 0.6 * len(good)
+    assert bad.count("cold") > 0.6 * len(bad)
     assert 0.05 < (good + bad).count(None) / 200 < 0.4
 
 
@@ -125,16 +125,17 @@ def test_a_planted_secret_is_not_replayed_by_a_private_model() -> None:
     assert not any(piece in (text or "") for text in texts for piece in pieces)
 
 
-def test_public_rows_are_learned_with_their_texts() -> None:
-    """No private row is read before the first stage's are learned, so texts come from these."""
-    public = pa.table({"mood": ["good"] * 40, "notes": ["public"] * 40, "wing": ["e"] * 40})
+def test_public_rows_are_learned_with_their_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """150 steps on public rows and none that counts on private ones: texts come from the first."""
+    public = pa.table({"mood": ["good"] * 40, "notes": ["aaa"] * 40, "wing": ["e"] * 40})
     prior = Records(open_source(public), SCHEMA)
-    quick = {"stage1": "prior", "stage1_rows": 8192, "stage1_epochs": 1.5}
+    monkeypatch.setattr("tronie.synth.language.PUBLIC_BATCH", 16)
+    quick = {"stage1": "prior", "stage1_rows": 2400}
     settings = wishes(Training(epochs=1 / 24, learning_rate=1e-6), prior, **quick)
     field, _ = fitted(settings)
     codes = {"mood": np.ones(50, np.uint8), "wing": np.zeros(50, np.uint8)}
     texts = field.write(codes, np.random.default_rng(0))["notes"]
-    assert texts.count("public") > 25
+    assert texts.count("aaa") > 25
 
 
 @pytest.mark.parametrize("without", ["a column", "rows"])

@@ -202,6 +202,8 @@ def _learn_publicly(
 
     wishes = plan.settings.language
     rows = _first_rows(rough, script, plan, rng)
+    if not script.grammar.decides and rows.shape[1] == len(script.grammar.order):
+        return
     batch = PUBLIC_BATCH if wishes.tiny else PUBLIC_BASE_BATCH
     course = Course(
         steps=max(round(len(rows) * wishes.stage1_epochs / batch), 1),

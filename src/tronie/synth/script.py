@@ -70,7 +70,7 @@ class Script:
     @property
     def decides(self) -> bool:
         """Whether anything is left to be learned: some column has more than one code, or is free text."""
-        return len(self.grammar.allowed.lengths) > 0 or self.prose is not None
+        return self.grammar.decides or self.prose is not None
 
     @property
     def coder(self) -> ProseCoder | None:

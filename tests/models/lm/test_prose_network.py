@@ -152,7 +152,7 @@ def test_where_nothing_else_is_decided_texts_alone_are_learned() -> None:
     rows = np.concatenate([np.zeros((1, 1), np.int64), text], axis=1)
     before = float(network(torch.tensor(rows)).detach())
     train_on_public(network, rows, Course(30, 8, 1e-2, promoted=0.5), np.random.default_rng(0))
-    assert float(network(torch.tensor(rows)).detach()) < 0.3 * before
+    assert float(network(torch.tensor(rows)).detach()) < 0.5 * before
 
 
 def test_time_and_memory_count_texts() -> None:

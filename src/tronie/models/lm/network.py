@@ -113,7 +113,7 @@ class LanguageNetwork(nn.Module):
                 return self.decision_losses(rows).sum(1)
             states = self.states(self._tensor(rows.ids[:, :-1]))
             costs = self.text_losses(texts, states).sum(1)
-            return costs + self.decision_losses(rows, states).sum(1) if self._decides else costs
+            return costs + self.decision_losses(rows, states).sum(1) if self.grammar.decides else costs
         losses = self.token_losses(rows)
         kinds = self._tensor(rows.kinds)
         parts = {kind: _mean_over(losses, kinds == kind) for kind in (KEY, VALUE, OTHER)}
@@ -292,12 +292,6 @@ class LanguageNetwork(nn.Module):
             return rows, None
         texts = self.prose.append(rows, whole[:, columns:])
         return texts.rows, texts
-
-    @property
-    def _decides(self) -> bool:
-        """Whether some column has more than one code."""
-        return len(self.grammar.allowed.lengths) > 0
-
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.as_tensor(np.ascontiguousarray(array), device=self._places.device)
 
@@ -314,7 +308,7 @@ class LanguageNetwork(nn.Module):
     def _check(self, *, whole_vocabulary: bool) -> None:
         if self.prose is not None:
             require_trainable(self.prose.alphabet, trained=not self.rank)
-        elif not self._decides:
+        elif not self.grammar.decides:
             raise InputError("every column has one value.", "There is nothing to learn.")
         if whole_vocabulary and not self.rank:
             raise InputError(

@@ -77,7 +77,7 @@ def open_reader(
         InputError: If its base is not found, or is another one.
         BundleError: If the weights do not fit it.
     """
-    if not len(grammar.allowed.lengths) and prose is None:
+    if not grammar.decides and prose is None:
         return Silent()
     try:
         known = Origin.model_validate(origin)
