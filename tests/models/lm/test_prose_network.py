@@ -103,19 +103,33 @@ def test_a_rows_text_does_not_change_another_rows_loss(loss: Any) -> None:
     assert not torch.allclose(one[2], two[2], atol=1e-3)
 
 
-def test_losses_follow_from_the_scores_of_the_untouched_model() -> None:
+PHI = {
+    "model_type": "phi",
+    "vocab_size": 300,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 128,
+}
+"""A model whose scores have shifts."""
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "phi"])
+def test_losses_follow_from_the_scores_of_the_untouched_model(kind: str) -> None:
     base, prose = base_of(), prose_of()
     grammar = grammar_of(base)
-    model = blurred(base.model(grammar.longest + prose.longest))
+    gpt2 = kind == "gpt2"
+    model = blurred(base.model(grammar.longest + prose.longest) if gpt2 else rebuilt(PHI))
     rows = rows_of(5)
     network = LanguageNetwork(model, grammar, rng=np.random.default_rng(0), prose=prose)
     whole = with_texts(network, rows)
     texts = prose.append(grammar.rows(rows.numpy()), whole[:, len(SIZES) :].numpy())
     ids = torch.tensor(texts.rows.ids)
-    base_model = blurred(base.model(grammar.longest + prose.longest))
+    untouched = blurred(base.model(grammar.longest + prose.longest) if gpt2 else rebuilt(PHI))
     letters = torch.tensor(prose.alphabet.ids)
     with torch.no_grad():
-        logits = base_model(input_ids=ids).logits
+        logits = untouched(input_ids=ids).logits
         found = network(whole) - network(rows)
     for row in range(len(rows)):
         expected = 0.0

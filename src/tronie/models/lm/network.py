@@ -113,7 +113,9 @@ class LanguageNetwork(nn.Module):
                 return self.decision_losses(rows).sum(1)
             states = self.states(self._tensor(rows.ids[:, :-1]))
             costs = self.text_losses(texts, states).sum(1)
-            return costs + self.decision_losses(rows, states).sum(1) if self.grammar.decides else costs
+            return (
+                costs + self.decision_losses(rows, states).sum(1) if self.grammar.decides else costs
+            )
         losses = self.token_losses(rows)
         kinds = self._tensor(rows.kinds)
         parts = {kind: _mean_over(losses, kinds == kind) for kind in (KEY, VALUE, OTHER)}
@@ -292,6 +294,7 @@ class LanguageNetwork(nn.Module):
             return rows, None
         texts = self.prose.append(rows, whole[:, columns:])
         return texts.rows, texts
+
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.as_tensor(np.ascontiguousarray(array), device=self._places.device)
 
