@@ -222,7 +222,15 @@ class Listener(Curator):
         options |= {"keep": states.append, "keep_every": 1}
         ended = super().train(network, columns, descent, **options)
         self.trained.append(
-            Trained(before, tuple(columns), self._codings, self._schema, descent, tuple(states))
+            Trained(
+                before,
+                tuple(columns),
+                self._codings,
+                self._schema,
+                descent,
+                tuple(states),
+                options.get("texts"),
+            )
         )
         return ended
 

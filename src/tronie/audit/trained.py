@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tronie.measure.descent import Descent
-from tronie.measure.records import Codes, Records
+from tronie.measure.records import Codes, Records, TextCoder
 from tronie.measure.training_state import TrainingState
 from tronie.schema.grid import Coding
 from tronie.schema.schema import Schema
@@ -45,6 +45,7 @@ class Trained:
         schema: The schema by which rows were read then.
         descent: Settings.
         states: Before the first step, and after each.
+        texts: Its columns of free text, if there are any.
     """
 
     network: Any
@@ -53,6 +54,7 @@ class Trained:
     schema: Schema
     descent: Descent
     states: tuple[TrainingState, ...]
+    texts: TextCoder | None = None
 
     def score(self, known: Records, canaries: Records, steps: int = WEIGHED) -> Floats:
         """How much the noisy sums speak for each canary: a log likelihood ratio, summed over steps.
@@ -93,7 +95,7 @@ class Trained:
         return scores
 
     def _codes(self, records: Records) -> Codes:
-        return records.under(self.schema).codes(self.columns, self.codings)
+        return records.under(self.schema).codes(self.columns, self.codings, self.texts)
 
     def _noisy_sum(self, before: TrainingState, after: TrainingState) -> Floats:
         """The noisy sum of gradients that led from one state to the next."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tronie.measure.comparisons import Overlaps
     from tronie.measure.descent import Descent
     from tronie.measure.discovery import Keys, RawQuery
-    from tronie.measure.records import Records
+    from tronie.measure.records import Records, TextCoder
 
 
 class Meter:
@@ -357,6 +357,7 @@ class Curator:
         keep_every: int = 0,
         after_step: Callable[[int], None] | None = None,
         remark: Callable[[int], str] = lambda step: "",
+        texts: TextCoder | None = None,
     ) -> TrainingState:
         """Fit a network to the rows by private gradient descent.
 
@@ -372,6 +373,7 @@ class Curator:
             after_step: Told the number of each step after it; see `tronie.measure.gradients.descend`.
             remark: Given the number of each step as it begins, says what is shown beside it: what a clock
                 and public numbers tell.
+            texts: Columns of free text that the network gets after the others, as numbers.
 
         Returns:
             The state after the last step.
@@ -397,13 +399,18 @@ class Curator:
         """
         from tronie.measure.gradients import descend, require_row_losses
 
-        require_row_losses(network, [self._codings[column].size for column in columns])
-        event = descent.event(columns)
+        sizes = [self._codings[column].size for column in columns]
+        named = [*columns]
+        if texts is not None:
+            sizes += [size for part in texts.sizes for size in part]
+            named += texts.columns
+        require_row_losses(network, sizes)
+        event = descent.event(named)
         run = (
             self._meter.begin(event) if state is None else self._meter.resume(state.receipt, event)
         )
         self._checkpoint("reading rows for training")
-        codes = self._records.codes(columns, self._codings)
+        codes = self._records.codes(columns, self._codings, texts)
         self._meter.answering()
 
         def signed(reached: TrainingState) -> TrainingState:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tronie.measure.descent import Descent
     from tronie.measure.discovery import Keys
-    from tronie.measure.records import Records
+    from tronie.measure.records import Records, TextCoder
 
 
 class Unmetered(Meter):
@@ -104,6 +104,7 @@ class ExactCurator(Curator):
         keep_every: int = 0,
         after_step: Callable[[int], None] | None = None,
         remark: Callable[[int], str] = lambda step: "",
+        texts: TextCoder | None = None,
     ) -> TrainingState:
         """Fit a network to the rows by ordinary gradient descent.
 
@@ -119,7 +120,7 @@ class ExactCurator(Curator):
         if state is not None or keep is not None:
             raise BudgetError("training without privacy cannot be resumed.", "Begin anew.")
         self._checkpoint("reading rows for training")
-        codes = self._records.codes(columns, self._codings)
+        codes = self._records.codes(columns, self._codings, texts)
 
         def watch(step: int) -> None:
             self._checkpoint(f"training, step {step + 1} of {descent.steps}{remark(step)}")

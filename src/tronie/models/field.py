@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -20,7 +20,7 @@ from tronie.models.nets.latent_field import LatentField
 from tronie.models.nets.net_field import NetField
 from tronie.models.sampling import sample
 from tronie.models.systematic import Codes
-from tronie.schema.domain import Domain
+from tronie.schema.domain import Clique, Domain
 from tronie.schema.grid import Floats, Ints
 
 Given = Mapping[str, NDArray[Any]] | None
@@ -135,6 +135,26 @@ def log_likelihoods(field: Field, codes: Mapping[str, Ints]) -> dict[str, Floats
             "Leave the likelihood out, or fit with another method.",
         )
     return logs(field, codes)
+
+
+def texts_of(field: Field) -> Clique:
+    """Columns of free text that a model writes."""
+    if isinstance(field, LanguageField) and field.prose is not None:
+        return field.prose.order
+    return ()
+
+
+def write_texts(
+    field: Field, codes: Mapping[str, Codes], rng: np.random.Generator
+) -> Mapping[str, Sequence[str | None]]:
+    """Column -> the free text of each of some rows; None where it is missing.
+
+    Args:
+        field: The model; most write none.
+        codes: Column -> codes of the rows, shape (rows,).
+        rng: Source of randomness; equal states give equal texts.
+    """
+    return field.write(codes, rng) if isinstance(field, LanguageField) else {}
 
 
 def read_field(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from tronie.errors import BundleError, InputError
 from tronie.files import PRIVATE_MODE, atomic_path, reserve
-from tronie.models.field import TREE, kind_of, read_field
+from tronie.models.field import TREE, kind_of, read_field, texts_of
 from tronie.models.uncertainty import Measurements
 from tronie.privacy.certificate import Certificate
 from tronie.privacy.disclaimer import statement_from_json
@@ -231,12 +231,14 @@ def _require_consistent(model: Model, *, dp: object) -> None:
     claimed = isinstance(model.certificate, Certificate)
     sizes = {name: coding.size for name, coding in model.codings.items()}
     grids = {name: _shape(coding.grid) for name, coding in model.codings.items()}
+    texts = texts_of(model.field)
     lattices = {name: _shape(Grid.of(column, 1)) for name, column in model.schema.modelled.items()}
     if (
         any(said is not model.dp for said in (dp, model.plan.get("dp", True), claimed))
         or sizes != dict(model.field.domain.sizes)
         or grids != lattices
-        or not all(_writable(model.schema, field.name, field.type) for field in model.types)
+        or not all(_writable(model.schema, field.name, field.type, texts) for field in model.types)
+        or not {*texts} <= {*model.schema.texts}
         or any(not 0 <= step["share"] <= 1 for step in model.plan["steps"])
     ):
         raise ValueError
@@ -246,11 +248,13 @@ def _shape(grid: Grid) -> tuple[int, bool, bool]:
     return grid.points, grid.other, grid.null
 
 
-def _writable(schema: Schema, name: str, kind: pa.DataType) -> bool:
+def _writable(schema: Schema, name: str, kind: pa.DataType, texts: Collection[str]) -> bool:
     """Whether a column of the synthetic table can be made, in the type that is promised."""
     from tronie.release.model import is_dropped
     from tronie.tables.codec import output_type
 
     column = schema.columns[name]
+    if name in texts:
+        return output_type(column, kind) == kind
     known = isinstance(column, Identifier) or name in {**schema.modelled, **schema.derived}
     return known and not is_dropped(column) and output_type(column, kind) == kind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from tronie.measure.journal import Journal, JournaledCurator, JournaledMeter
 from tronie.measure.journal_file import open_journal
 from tronie.measure.noise import Noise, OperatingSystemNoise
 from tronie.measure.records import Records
+from tronie.models.field import texts_of
 from tronie.models.uncertainty import Measurements
 from tronie.privacy.budget import DEFAULT_DELTA, Budget
 from tronie.privacy.certificate import Certificate
@@ -381,7 +382,7 @@ def _model(rows: Source, fitted: Fitted, plan: Plan, statement: Statement) -> Mo
     schema = fitted.prepared.schema
     return Model(
         schema,
-        _types(rows.schema, schema),
+        _types(rows.schema, schema, texts_of(fitted.model)),
         fitted.prepared.codings,
         fitted.model,
         fitted.prepared.column_errors if plan.budget.dp else {},
@@ -401,7 +402,7 @@ def _public_tables(plan: Plan) -> list[tuple[str, str]]:
     return found
 
 
-def _types(arrow: pa.Schema, schema: Schema) -> pa.Schema:
+def _types(arrow: pa.Schema, schema: Schema, texts: Collection[str]) -> pa.Schema:
     """Names and types of the synthetic table; metadata stays behind, it may count private rows."""
     import pyarrow as pa
 
@@ -410,6 +411,6 @@ def _types(arrow: pa.Schema, schema: Schema) -> pa.Schema:
         [
             pa.field(field.name, output_type(columns[field.name], field.type))
             for field in arrow
-            if not is_dropped(columns[field.name])
+            if field.name in texts or not is_dropped(columns[field.name])
         ]
     )

@@ -17,7 +17,7 @@ import numpy as np
 from tronie.errors import ConditionError, InputError
 from tronie.models.evidence import Evidence
 from tronie.models.expansion import expand
-from tronie.models.field import Field, draw
+from tronie.models.field import Field, draw, texts_of, write_texts
 from tronie.models.markov import MarkovRandomField
 from tronie.models.rules import Rules, regions
 from tronie.models.uncertainty import Measurements, Replicas, error_bound, replicate
@@ -78,8 +78,9 @@ class Model:
     @property
     def dropped(self) -> tuple[str, ...]:
         """Columns of the private table that are not in the synthetic one."""
+        written = texts_of(self.field)
         columns = self.schema.columns.items()
-        return tuple(name for name, column in columns if is_dropped(column))
+        return tuple(n for n, column in columns if n not in written and is_dropped(column))
 
     def sample(
         self,
@@ -106,10 +107,11 @@ class Model:
         evidence = self._evidence(given or {})
         likelihood = {name: e.likelihood for name, e in evidence.items()}
         codes = draw(self.field, n, rng, given=likelihood or None)
+        texts = write_texts(self.field, codes, rng)
         codings = {**self.codings, **{name: e.coding for name, e in evidence.items()}}
         rules = Rules.of(self.schema)
         points = expand(codings, codes, rng, axes=rules.axes, rankings=rules.rankings)
-        return self._stamped(Rows.decode(self.schema, self.types, self._derive(points), n))
+        return self._stamped(Rows.decode(self.schema, self.types, self._derive(points), n, texts))
 
     def marginal(self, columns: Sequence[str], *, errors: bool = True) -> Rows:
         """Expected number of rows for each combination of some columns' codes, and its standard error.
@@ -216,7 +218,7 @@ class Model:
 
 
 def is_dropped(column: object) -> bool:
-    """Whether a column is left out of the synthetic table."""
+    """Whether a column is left out of the synthetic table, unless the model writes free text."""
     return isinstance(column, Text) or (isinstance(column, Identifier) and column.pattern is None)
 
 

@@ -133,7 +133,7 @@ def _worth(model: Model) -> list[Line]:
             "columns",
             f"{len(model.types.names)} written, {len(model.dropped)} left out"
             + (f" ({', '.join(model.dropped)})" if model.dropped else ""),
-            "Free text, and identifiers without a pattern, are left out.",
+            "Free text that no language model wrote, and identifiers without a pattern, are left out.",
         ),
     ]
     if errors:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from tronie.files import PRIVATE_MODE
 from tronie.models.expansion import code_spans
 from tronie.models.factor import Factor
 from tronie.privacy.disclaimer import NOT_PRIVATE
-from tronie.schema.columns import Boolean, Category, Identifier, Modelled
+from tronie.schema.columns import Boolean, Category, Identifier, Modelled, Text
 from tronie.schema.grid import Coding, Floats, Ints
 from tronie.schema.points import value_of
 from tronie.schema.schema import Schema
@@ -24,6 +25,9 @@ from tronie.tables.stamp import KEY, NO, is_stamped, stamped, write_stamp
 
 BLOCK_ROWS = 2**18
 """Rows that are decoded at once."""
+
+NO_TEXTS: Mapping[str, Sequence[str | None]] = MappingProxyType({})
+"""No columns of free text."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +53,14 @@ class Rows:
         return Rows(stamped(self.table))
 
     @classmethod
-    def decode(cls, schema: Schema, types: pa.Schema, points: Mapping[str, Ints], n: int) -> Rows:
+    def decode(
+        cls,
+        schema: Schema,
+        types: pa.Schema,
+        points: Mapping[str, Ints],
+        n: int,
+        texts: Mapping[str, Sequence[str | None]] = NO_TEXTS,
+    ) -> Rows:
         """Turn lattice indices into values of the private table's types.
 
         Args:
@@ -57,13 +68,17 @@ class Rows:
             types: Names and types of the result, in order.
             points: Column -> lattice indices, shape (n,).
             n: Number of rows.
+            texts: Column -> free text of each row, None where it is missing.
         """
-        columns = {
-            field.name: _identifiers(column.pattern or "", field.type, n)
-            if isinstance(column := schema.columns[field.name], Identifier)
-            else _decoded(column, points[field.name], field.type)  # type: ignore[arg-type]
-            for field in types
-        }
+        columns: dict[str, pa.ChunkedArray] = {}
+        for field in types:
+            column = schema.columns[field.name]
+            if isinstance(column, Identifier):
+                columns[field.name] = _identifiers(column.pattern or "", field.type, n)
+            elif isinstance(column, Text):
+                columns[field.name] = _strings(texts[field.name], field.type)
+            else:
+                columns[field.name] = _decoded(column, points[field.name], field.type)  # type: ignore[arg-type]
         return cls(pa.table(columns, schema=types))
 
     @classmethod
@@ -146,5 +161,8 @@ def _decoded(column: Modelled, points: Ints, kind: pa.DataType) -> pa.ChunkedArr
 
 
 def _identifiers(pattern: str, kind: pa.DataType, n: int) -> pa.ChunkedArray:
-    names = strings([pattern.format(n=number) for number in range(1, n + 1)])
-    return pa.chunked_array([names.cast(kind)], type=kind)
+    return _strings([pattern.format(n=number) for number in range(1, n + 1)], kind)
+
+
+def _strings(values: Sequence[str | None], kind: pa.DataType) -> pa.ChunkedArray:
+    return pa.chunked_array([strings(values).cast(kind)], type=kind)

@@ -32,6 +32,9 @@ FLOAT_POINTS = 2**20
 MAX_POINTS = 2**53
 """Most points of a lattice: indices stay exact in a double."""
 
+LONGEST_TEXT = 1000
+"""Most characters of a text that a language model is to write."""
+
 Int64: TypeAlias = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 """A whole number that a table can hold."""
 
@@ -291,9 +294,26 @@ class Identifier(_Column):
 
 
 class Text(_Column):
-    """Free text: left out of the output for now."""
+    """Free text: written by a language model if its length is limited, else left out of the output.
+
+    Attributes:
+        max_length: Most characters of a text, a public fact; longer ones are cut when they are read.
+    """
 
     kind: Literal["text"] = "text"
+    max_length: int | None = Field(default=None, ge=1, le=LONGEST_TEXT)
+
+    def line(self, text: str) -> str:
+        r"""A text as it is read and written: printable, on one line, not too long.
+
+        What cannot be printed becomes a space, spaces beside each other one, and those at the ends are
+        left out; so is U+FFFD, which stands for bytes that are no character.
+
+        >>> Text(max_length=9).line(" two\n lines, cut")
+        'two lines'
+        """
+        plain = "".join(c if c.isprintable() else " " for c in text.replace("\ufffd", ""))
+        return " ".join(plain.split())[: self.max_length].rstrip()
 
 
 Ordered: TypeAlias = Integer | Decimal | Date | Datetime

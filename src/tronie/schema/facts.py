@@ -63,13 +63,21 @@ def _column(column: Column) -> Iterator[str]:
         yield f"identifier, never read, {fate}"
         return
     if isinstance(column, Text):
-        yield "text, never read, left out"
+        yield from _text(column)
         return
     yield _domain(column)
     yield "missing values allowed" if column.nullable else "no missing values"
     if isinstance(column, Category | Ordered):
         yield _OUTSIDE[column.outside]
     yield _ORIGIN[column.origin]
+
+
+def _text(column: Text) -> Iterator[str]:
+    if column.max_length is None:
+        yield "text, never read, left out"
+        return
+    yield f"text, read and written by language models only, cut to {column.max_length} characters"
+    yield "missing values allowed" if column.nullable else "missing ones read as empty"
 
 
 def _domain(column: Listed | OpenCategory | Ordered) -> str:

@@ -25,6 +25,7 @@ from tronie.schema.columns import (
     Modelled,
     OpenCategory,
     Ordered,
+    Text,
 )
 from tronie.schema.constraints import Constraint, Function
 from tronie.schema.facts import describe
@@ -166,6 +167,15 @@ class Schema(BaseModel):
         """Columns that are computed from another by a table, and the function that does it."""
         functions = (rule for rule in self.constraints if isinstance(rule, Function))
         return {rule.gives: rule for rule in functions if rule.table is not None}
+
+    @property
+    def texts(self) -> dict[str, Text]:
+        """Columns of free text that a language model can write: those of limited length."""
+        return {
+            name: column
+            for name, column in self.columns.items()
+            if isinstance(column, Text) and column.max_length is not None
+        }
 
     def unknowns(self) -> dict[str, Literal["values", "bounds"]]:
         """Columns whose domain has to be found privately, and what of it."""

@@ -56,6 +56,9 @@ from tronie.synth.settings import DEFAULTS, Settings
 MARGINALS = 0.75
 """Share of the marginal model, if the first stage's rows are its."""
 
+BESIDE_TEXTS = 0.5
+"""The same, if there is free text, which is learned in training alone."""
+
 COLUMNS = 0.12
 """Share of single columns, if they are not."""
 
@@ -95,13 +98,14 @@ class Language:
         why = "train a language model on sampled rows"
         if settings.language.stage1 != "marginal":
             columns = len(schema.modelled) + len(schema.unknowns())
-            later = {TRAIN: (1 - COLUMNS, why)} if columns > 1 else {}
+            later = {TRAIN: (1 - COLUMNS, why)} if columns > 1 or schema.texts else {}
             return make_plan(self.name, schema, budget, later, settings, pairs=0)
         plan = replace(Glaze().plan(schema, budget, settings), method=self.name)
-        if all(step.name != "pairs" for step in plan.steps):
+        if all(step.name != "pairs" for step in plan.steps) and not schema.texts:
             return plan
-        steps = [Step(step.name, step.share * MARGINALS, step.why) for step in plan.steps]
-        return replace(plan, steps=(*steps, Step(TRAIN, 1 - MARGINALS, why)))
+        part = BESIDE_TEXTS if schema.texts else MARGINALS
+        steps = [Step(step.name, step.share * part, step.why) for step in plan.steps]
+        return replace(plan, steps=(*steps, Step(TRAIN, 1 - part, why)))
 
     def fit(self, curator: Curator, schema: Schema, plan: Plan) -> Fitted:
         """Fit the rough model, learn from its rows, then from private ones."""
@@ -122,15 +126,17 @@ class Language:
             network = script.network(wishes, rng)
             diary = Diary.of(network, rough.singles, wishes)
             diary.note(BEFORE)
-            learn_publicly(network, rough.model, script, plan, rng, curator.tell)
+            learn_publicly(network, rough.model, prepared.codings, script, plan, rng, curator.tell)
             diary.note(FIRST)
             if any(step.name == TRAIN for step in plan.steps):
                 descent = descent_of(plan, schema, prepared.total)
-                expected = descent.rate * prepared.total * diary.tokens
+                fit = script.rows_at_once(descent.physical_batch, wishes)
+                descent = replace(descent, physical_batch=fit)
+                expected = descent.rate * prepared.total * (diary.tokens + script.text_tokens)
                 pace = Pace(descent.steps, expected)
-                curator.train(network, order, descent, remark=pace)
+                curator.train(network, order, descent, remark=pace, texts=script.coder)
                 diary.note(TRAINED)
-            lessons = diary.lessons()
+            lessons = diary.lessons() if script.grammar.decides else None
             origin = Origin.of(script.base, network).model_dump(mode="json")
             weights = network.parameters_now()
             network.merge()
@@ -223,4 +229,5 @@ def _finish(
         biases=raking.biases,
         temperature=wishes.temperature,
         population={column: population[column] for column in order},
+        prose=script.prose,
     )

@@ -12,7 +12,7 @@ from tronie.schema.schema import Schema
 from tronie.synth.language_settings import LanguageSettings
 from tronie.synth.learning import LEVELS, MANY, TRAIN, Size, settings_of
 from tronie.synth.plan import TYPICAL_ROWS, Forecast, Plan, first_grid
-from tronie.synth.script import Script
+from tronie.synth.script import FILLED, Script
 from tronie.synth.settings import OtherTable
 
 TINY_RATE, BASE_RATE = 2e-3, 1e-3
@@ -84,6 +84,7 @@ def forecast_of(plan: Plan, schema: Schema) -> Forecast:
     if wishes.tiny:
         tokens = len(schema.modelled) + len(schema.unknowns()) + 1
         earlier = tokens if other is None else len(other.codings) + 1
+        tokens += FILLED * sum(column.max_length or 0 for column in schema.texts.values())
         pace = TINY_SECONDS if Size.of(rows) == Size.of(MANY) else SMALL_SECONDS
         seconds = TINY_START + pace * (tokens * learned + earlier * before)
         megabytes = TINY_MEGABYTES
@@ -109,7 +110,8 @@ def timed(plan: Plan, schema: Schema) -> tuple[float, float]:
     codings = {n: Coding.identity(first_grid(c)) for n, c in schema.modelled.items()}
     script = Script.of(schema, codings, list(codings), TYPICAL_ROWS, wishes)
     network = script.network(wishes, np.random.default_rng(0))
-    return seconds_per_row(network), bytes_of_step(network, BASE_PHYSICAL) / 2**20
+    rows = script.rows_at_once(BASE_PHYSICAL, wishes)
+    return seconds_per_row(network, filled=FILLED), bytes_of_step(network, rows) / 2**20
 
 
 def timed_other(other: OtherTable, wishes: LanguageSettings) -> float:

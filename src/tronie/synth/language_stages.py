@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import numpy as np
 from tronie.models.field import Field, draw
 from tronie.models.lm.grammar import Grammar
 from tronie.models.lm.lessons import Lessons
-from tronie.schema.grid import Ints
+from tronie.schema.grid import Coding, Ints
 from tronie.synth.language_cost import BASE_PHYSICAL, PUBLIC_BASE_BATCH, PUBLIC_BATCH, first_rows
 from tronie.synth.language_settings import LanguageSettings
 from tronie.synth.learning import in_order
@@ -75,13 +75,15 @@ class Diary:
 
 
 def tokens_of(grammar: Grammar, rows: Ints) -> float:
-    """Tokens of a row, on average, without the start."""
-    return float((grammar.rows(rows[:MEASURED]).kinds >= 0).sum(1).mean())
+    """Tokens of a row, on average, without the start and without free text."""
+    codes = rows[:MEASURED, : len(grammar.columns)]
+    return float((grammar.rows(codes).kinds >= 0).sum(1).mean())
 
 
 def learn_publicly(
     network: LanguageNetwork,
     rough: Field,
+    codings: Mapping[str, Coding],
     script: Script,
     plan: Plan,
     rng: np.random.Generator,
@@ -92,6 +94,7 @@ def learn_publicly(
     Args:
         network: The model; it is changed, and reads rows of its own table afterwards.
         rough: Whose rows are learned, if they are not another table's.
+        codings: Column -> its codes.
         script: How rows are written.
         plan: What was asked for.
         rng: Source of randomness.
@@ -102,11 +105,13 @@ def learn_publicly(
 
     wishes, other = plan.settings.language, plan.settings.other
     count = first_rows(plan, rough.total)
-    if other is None or script.before is None:
-        rows = in_order(draw(rough, count, rng), script.grammar.order)
-    else:
+    if other is not None and script.before is not None:
         network.read(script.before)
         rows = other.codes[rng.permutation(len(other.codes))[:count]].astype(np.int64)
+    else:
+        rows = _rows_of_table(rough, codings, script, plan, count, rng)
+    if not network.grammar.decides and rows.shape[1] == len(network.grammar.columns):
+        return
     batch = PUBLIC_BATCH if wishes.tiny else PUBLIC_BASE_BATCH
     course = Course(
         steps=max(round(count * wishes.stage1_epochs / batch), 1),
@@ -125,8 +130,30 @@ def learn_publicly(
         rows,
         course,
         rng,
-        physical_batch=PUBLIC_BATCH if wishes.tiny else BASE_PHYSICAL,
+        physical_batch=script.rows_at_once(PUBLIC_BATCH if wishes.tiny else BASE_PHYSICAL, wishes),
         watch=watch,
     )
     network.read(script.grammar)
     network.forget()
+
+
+def _rows_of_table(
+    rough: Field,
+    codings: Mapping[str, Coding],
+    script: Script,
+    plan: Plan,
+    count: int,
+    rng: np.random.Generator,
+) -> Ints:
+    """Rows of the rough model, which have no free text; or public ones, if these have some."""
+    prior, order = plan.settings.prior, script.grammar.order
+    if (
+        plan.settings.language.stage1 == "prior"
+        and prior is not None
+        and script.prose is not None
+        and {*script.prose.order} <= {*prior.texts}
+    ):
+        rows = prior.codes(order, codings, script.coder)
+        if len(rows):
+            return rows[rng.integers(len(rows), size=count)].astype(np.int64)
+    return in_order(draw(rough, count, rng), order)

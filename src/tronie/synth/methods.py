@@ -71,8 +71,12 @@ def method_named(name: str) -> Synthesizer:
 def best_for(schema: Schema) -> tuple[Synthesizer, str]:
     """The method that suits a table, by public facts only, and why."""
     columns = len(schema.modelled) + len(schema.unknowns())
+    unwritten = ", ".join(map(repr, schema.texts))
+    beside = f"; it leaves out {unwritten}, which the method llm writes" if unwritten else ""
     if columns == 1:
-        return METHODS["independent"], "there is a single column to model"
+        return METHODS["independent"], f"there is a single column to model{beside}"
     if columns > WIDE:
-        return METHODS["mst"], f"{columns:,} columns have too many pairs to compare in every round"
-    return METHODS["glaze"], "on the tables measured so far none is more accurate in its time"
+        why = f"{columns:,} columns have too many pairs to compare in every round{beside}"
+        return METHODS["mst"], why
+    why = f"on the tables measured so far none is more accurate in its time{beside}"
+    return METHODS["glaze"], why

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from tronie.schema.grid import Coding, Ints
 from tronie.schema.schema import Schema
 from tronie.synth.language_settings import LanguageSettings
 from tronie.synth.workload import Workload
+
+if TYPE_CHECKING:
+    from tronie.measure.records import TextCoder
 
 Effort: TypeAlias = Literal["fast", "normal", "high"]
 """How much time a method may take to be more accurate."""
@@ -73,7 +76,21 @@ class Training:
 
 
 class Prior(Protocol):
-    """Public rows of the same columns, that can be counted."""
+    """Public rows of the same columns, that can be counted, and read."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Names of the columns of free text that they have, and whose length is limited."""
+        ...
+
+    def codes(
+        self,
+        columns: Sequence[str],
+        codings: Mapping[str, Coding],
+        texts: TextCoder | None = None,
+    ) -> NDArray[np.integer[Any]]:
+        """All rows as codes, shape (rows, columns); numbers of texts follow, if they are wanted."""
+        ...
 
     def count(
         self, cliques: Sequence[Clique], codings: Mapping[str, Coding]

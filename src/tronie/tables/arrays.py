@@ -73,11 +73,13 @@ def array_of(values: Values, arrow_type: pa.DataType, missing: Bools | None = No
     return pa.Array.from_buffers(arrow_type, len(values), [validity, pa.py_buffer(data)])
 
 
-def strings(values: Sequence[str]) -> pa.Array:
-    """An Arrow array of large strings."""
-    encoded = [value.encode() for value in values]
+def strings(values: Sequence[str | None]) -> pa.Array:
+    """An Arrow array of large strings; None is a missing one."""
+    encoded = [b"" if value is None else value.encode() for value in values]
     ends = np.cumsum([0, *(len(value) for value in encoded)], dtype=np.int64)
-    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
+    there = np.array([value is not None for value in values], np.bool_)
+    validity = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little"))
+    buffers = [validity, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
     return pa.Array.from_buffers(pa.large_string(), len(encoded), buffers)
 
 

@@ -19,6 +19,7 @@ from tronie.schema.columns import (
     Integer,
     Modelled,
     OpenCategory,
+    Text,
     Value,
 )
 from tronie.schema.schema import Schema
@@ -111,8 +112,10 @@ def can_read(column: Column, arrow_type: pa.DataType) -> bool:
         case Integer() | Decimal():
             return number
         case _:
+            written = isinstance(column, Text) and column.max_length is not None
             dated = isinstance(column, Date | Datetime)
-            return not dated or is_.is_date(arrow_type) or is_.is_timestamp(arrow_type)
+            moments = is_.is_date(arrow_type) or is_.is_timestamp(arrow_type)
+            return moments if dated else not written
 
 
 def _is_spoken(column: Category | OpenCategory) -> bool:

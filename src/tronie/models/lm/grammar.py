@@ -256,6 +256,11 @@ class Grammar:
         return tuple(column.size for column in self.columns)
 
     @property
+    def decides(self) -> bool:
+        """Whether some column has more than one code."""
+        return len(self.allowed.lengths) > 0
+
+    @property
     def tokens(self) -> Ints:
         """All ids that occur, ascending."""
         parts = [np.asarray(self.start), self._flat.ids.values]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ from tronie.models.lm.drawing import (
 )
 from tronie.models.lm.grammar import Grammar
 from tronie.models.lm.lessons import Lessons
+from tronie.models.lm.prose import Prose
+from tronie.models.lm.prose_drawing import draw_texts
 from tronie.models.markov import MarkovRandomField
 from tronie.models.nets.decoding import Parameters, Singles
 from tronie.models.nets.drawing import Step
@@ -46,6 +48,9 @@ LARGE = 20_000_000
 FEW_AT_ONCE, MANY_AT_ONCE = 16, 256
 """Rows that a large model, and a small one, reads at once."""
 
+TextColumns: TypeAlias = Mapping[str, Sequence[str | None]]
+"""Column -> the free text of each row; None where it is missing."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LanguageField(Populated):
@@ -60,6 +65,8 @@ class LanguageField(Populated):
         temperature: What its log odds are divided by.
         population: Column -> codes of rows of the model; marginals are counts of them.
         lessons: How well it foretold rows at each stage of its training, if that was measured.
+        prose: How its columns of free text are written, if it has any. They are no part of the joint
+            distribution of codes: they follow a row's codes.
 
     Marginals have a Monte-Carlo error, as rows are drawn by chance: see
     `tronie.models.nets.net_field.NetField`. They need no PyTorch; rows do.
@@ -73,6 +80,8 @@ class LanguageField(Populated):
     temperature: float
     population: Mapping[str, Codes]
     lessons: Lessons | None = None
+    prose: Prose | None = None
+    _opened: list[Reader] = field(default_factory=list[Reader], init=False, repr=False)
 
     @property
     def order(self) -> Clique:
@@ -117,7 +126,7 @@ class LanguageField(Populated):
     def log_likelihoods(self, codes: Mapping[str, Ints]) -> dict[str, Floats]:
         """Log probability of each code of some rows, given the columns that are written before it.
 
-        Biases, temperature and rules count, as they do when rows are drawn.
+        Biases, temperature and rules count, as they do when rows are drawn; free text does not.
 
         Args:
             codes: Column -> codes, shape (rows,).
@@ -136,7 +145,7 @@ class LanguageField(Populated):
     def perplexities(self, codes: Mapping[str, Ints]) -> dict[str, float]:
         """Perplexity of some rows by kind of token; see `tronie.models.lm.perplexity.perplexities`.
 
-        It is the network's own: biases, temperature and rules do not count.
+        It is the network's own: biases, temperature and rules do not count, nor does free text.
 
         Args:
             codes: Column -> codes, shape (rows,).
@@ -145,14 +154,14 @@ class LanguageField(Populated):
             InputError: If the base is not found or is another one, or PyTorch is not installed.
         """
         self._require_torch()
-        if not len(self.grammar.allowed.lengths):
+        if not self.grammar.decides:
             return {}
         from tronie.models.lm.perplexity import perplexities
         from tronie.models.lm.reading import open_network
 
         rows = np.stack([codes[column] for column in self.order], axis=1).astype(np.int64)
         batch = FEW_AT_ONCE if self.slow else MANY_AT_ONCE
-        network = open_network(self.base, self.weights, self.grammar)
+        network = open_network(self.base, self.weights, self.grammar, self.prose)
         return perplexities(network, rows, physical_batch=batch)
 
     @property
@@ -161,11 +170,43 @@ class LanguageField(Populated):
         whole = sum(weight.size for weight in self.weights.values())
         return bool(self.base.get("rank")) or whole >= LARGE
 
+    def write(self, codes: Mapping[str, Codes], rng: np.random.Generator) -> TextColumns:
+        """Write the free text of some rows.
+
+        Args:
+            codes: Column -> codes of the rows, shape (rows,).
+            rng: Source of randomness; equal states give equal texts on the same machine.
+
+        Returns:
+            Column -> the text of each row, printable, on one line and within its limit; None where it is
+            missing.
+
+        Raises:
+            InputError: If the base is not found or is another one, or PyTorch is not installed.
+        """
+        if self.prose is None:
+            return {}
+        rows = np.stack([codes[column].astype(np.int64) for column in self.order], axis=1)
+        numbers = np.zeros((0, self.prose.width), np.int64)
+        if len(rows):
+            writer = Writer(self._reader(), self.grammar, self.biases, self.temperature)
+            numbers = draw_texts(writer, self.prose, rows, rng)
+        return self.prose.texts(numbers)
+
     def _reader(self) -> Reader:
+        """What writes rows; it is kept where texts are written after codes."""
+        if not self._opened:
+            reader = self._open()
+            if self.prose is None:
+                return reader
+            self._opened.append(reader)
+        return self._opened[0]
+
+    def _open(self) -> Reader:
         self._require_torch()
         from tronie.models.lm.reading import open_reader
 
-        return open_reader(self.base, self.weights, self.grammar)
+        return open_reader(self.base, self.weights, self.grammar, self.prose)
 
     @staticmethod
     def _require_torch() -> None:
@@ -190,17 +231,20 @@ class LanguageField(Populated):
             base=dict(self.base),
             temperature=self.temperature,
             lessons=self.lessons,
+            prose=None if self.prose is None else self.prose.structure(),
         )
         return stored.model_dump(mode="json")
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Weights, tables and the population, by name, for safetensors."""
         tree = self.tree.to_arrays().items()
+        alphabet = {} if self.prose is None else self.prose.alphabet.to_arrays()
         return {
             **{f"tree.{name}": table for name, table in tree},
             **{f"weight.{name}": np.ascontiguousarray(w) for name, w in self.weights.items()},
             **{f"bias.{one}.{two}": bias for (one, two), bias in self.biases.items()},
             **{f"population.{n}": self.population[name] for n, name in enumerate(self.order)},
+            **{f"alphabet.{name}": array for name, array in alphabet.items()},
         }
 
     @classmethod
@@ -237,6 +281,7 @@ class LanguageField(Populated):
         if stored.lessons is not None and not stored.lessons.sound:
             raise corrupt("its perplexities are none")
         biases = _biases(grammar, parts["bias"])
+        prose = _prose(order, stored.prose, parts["alphabet"])
         return cls(
             tree,
             grammar,
@@ -246,10 +291,11 @@ class LanguageField(Populated):
             stored.temperature,
             population,
             stored.lessons,
+            prose,
         )
 
 
-_KINDS = ("tree", "weight", "bias", "population")
+_KINDS = ("tree", "weight", "bias", "population", "alphabet")
 
 
 class _Structure(BaseModel):
@@ -260,6 +306,7 @@ class _Structure(BaseModel):
     base: dict[str, Any]
     temperature: float = Field(gt=0, allow_inf_nan=False)
     lessons: Lessons | None = None
+    prose: dict[str, Any] | None = None
 
 
 def writing_steps(
@@ -279,6 +326,18 @@ def codes_of(grammar: Grammar, rows: Ints) -> dict[str, Codes]:
         column.name: rows[:, number].astype(np.min_scalar_type(column.size - 1))
         for number, column in enumerate(grammar.columns)
     }
+
+
+def _prose(
+    order: Clique, structure: Mapping[str, Any] | None, arrays: Mapping[str, NDArray[Any]]
+) -> Prose | None:
+    if structure is None:
+        return None
+    prose = Prose.from_structure(structure, arrays)
+    names = [*order, *prose.order]
+    if len({*names}) < len(names):
+        raise corrupt("its free text has names that are taken")
+    return prose
 
 
 def _biases(grammar: Grammar, arrays: Mapping[str, NDArray[Any]]) -> dict[Place, Singles]:

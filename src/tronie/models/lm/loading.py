@@ -15,12 +15,14 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, TypeAlias, cast
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch import nn
 
 from tronie.errors import InputError
 from tronie.models.lm.grammar import Ids
+from tronie.models.lm.prose import Alphabet
 
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 """Numbers that a base is kept in, and computes with when rows are drawn; it is trained in single ones."""
@@ -38,6 +40,18 @@ class Base(Protocol):
 
     def encode(self, text: str) -> Ids:
         """Ids of a text, without any special ones."""
+        ...
+
+    def spell(self, text: str) -> Ids:
+        """Ids of a free text; of an empty one, none."""
+        ...
+
+    def alphabet(self) -> Alphabet:
+        """The tokens that free text is made of.
+
+        Raises:
+            InputError: If the tokenizer cannot be taken apart.
+        """
         ...
 
     def digest(self) -> str:
@@ -77,6 +91,30 @@ class StoredBase:
     def encode(self, text: str) -> Ids:
         """Ids of a text, without any special ones."""
         return tuple(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def spell(self, text: str) -> Ids:
+        """Ids of a free text, as it stands after a word; of an empty one, none."""
+        return self.encode(f" {text}") if text else ()
+
+    def alphabet(self) -> Alphabet:
+        """All tokens that stand for printable characters, or for parts of some.
+
+        A text ends with the token that ends texts, or with a line break; a missing one is a tab.
+
+        Raises:
+            InputError: If the tokenizer cannot be taken apart.
+        """
+        pieces = pieces_of(self.tokenizer)
+        end = self.tokenizer.eos_token_id
+        wanted = [*self.encode("\n")[-1:], *self.encode("\t")[-1:], *self.tokenizer.all_special_ids]
+        marks = [int(one) for one in dict.fromkeys([end, *wanted]) if one is not None]
+        marks = [one for one in marks if one not in pieces]
+        if len(marks) < 2:
+            raise InputError(
+                f"the tokenizer in {self.path} has no tokens that can end a text.",
+                "Take a model whose tokenizer knows line breaks.",
+            )
+        return Alphabet(np.array([*marks[:2], *pieces], np.int64), tuple(pieces.values()))
 
     def digest(self) -> str:
         """SHA-256 of the files that hold the weights, hexadecimal."""
@@ -194,6 +232,16 @@ class TinyBase:
             ids += [1 + byte for byte in piece.encode()] if known is None else [known]
         return tuple(ids)
 
+    def spell(self, text: str) -> Ids:
+        """Ids of a free text: its bytes."""
+        return tuple(1 + byte for byte in text.encode())
+
+    def alphabet(self) -> Alphabet:
+        """The bytes of printable characters. A text ends with a line break; a missing one is a zero."""
+        letters = [*range(0x20, 0x7F), *range(0x80, 0xC0), *range(0xC2, 0xF5)]
+        ids = np.array([ord("\n"), 0, *letters], np.int64) + 1
+        return Alphabet(ids, tuple(bytes([one]) for one in letters))
+
     def digest(self) -> str:
         """Empty: the weights are drawn at random."""
         return ""
@@ -217,6 +265,79 @@ class TinyBase:
 
 
 _WORDS = re.compile(r"\s?\w+|\s?[^\w\s]|\s")
+
+
+PROBES = ("a", " é, 9", "  \u2192 \u6c34 ")
+"""Texts by which it is checked that tokens stand for what they seem to."""
+
+
+def pieces_of(tokenizer: Any) -> dict[int, bytes]:
+    """Tokens of printable text, and what each of them stands for, in UTF-8.
+
+    Args:
+        tokenizer: Of transformers, of bytes (as of GPT-2 and Llama 3) or of pieces of sentences.
+
+    Raises:
+        InputError: If tokens are not of a kind that is known.
+    """
+    special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+    names = {number: name for name, number in tokenizer.get_vocab().items()}
+    for read in (_bytes_of_letters, _bytes_of_sentences):
+        pieces = {number: read(name) for number, name in names.items() if number not in special}
+        known = [_spelt(tokenizer, text, pieces) for text in PROBES]
+        if all(
+            found is not None and found.strip() == text.encode().strip()
+            for text, found in zip(PROBES, known, strict=True)
+        ):
+            usable = {number: piece for number, piece in sorted(pieces.items()) if piece}
+            return {number: piece for number, piece in usable.items() if _is_printable(piece)}
+    raise InputError(
+        "the tokens of this language model cannot be taken for pieces of text.",
+        "Leave free text out, or take a model of another family, such as GPT-2 or Llama.",
+    )
+
+
+def _spelt(tokenizer: Any, text: str, pieces: Mapping[int, bytes | None]) -> bytes | None:
+    """The bytes of a text, token by token; None if a token is not known."""
+    found = [pieces.get(number) for number in tokenizer.encode(text, add_special_tokens=False)]
+    return None if None in found else b"".join(piece for piece in found if piece)
+
+
+def _bytes_of_letters(name: str) -> bytes | None:
+    """What a token stands for that is written with a letter for each byte.
+
+    Source: the vocabulary of GPT-2, Radford et al. 2019: printable bytes are themselves in Latin-1, and the
+    others letters from U+0100 on, in order.
+    """
+    found = [_LETTERS.get(letter) for letter in name]
+    return None if None in found else bytes(byte for byte in found if byte is not None)
+
+
+def _letters() -> dict[str, int]:
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(0x100) if byte not in plain]
+    shifted = {chr(0x100 + number): byte for number, byte in enumerate(others)}
+    return {chr(byte): byte for byte in plain} | shifted
+
+
+_LETTERS = _letters()
+
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+
+
+def _bytes_of_sentences(name: str) -> bytes:
+    """What a token stands for in a vocabulary of sentence pieces: U+2581 is a space, <0x41> a byte."""
+    byte = _BYTE.fullmatch(name)
+    return bytes([int(byte[1], 16)]) if byte else name.replace("\u2581", " ").encode()
+
+
+def _is_printable(piece: bytes) -> bool:
+    """Whether all whole characters of a piece are printable, and the rest may be a part of one."""
+    return piece.decode("utf-8", "ignore").isprintable() and not set(piece) & _NO_UTF8
+
+
+_NO_UTF8 = {0xC0, 0xC1, *range(0xF5, 0x100)}
+"""Bytes that no text holds."""
 
 
 def rebuilt(config: Mapping[str, Any], seed: int = 0) -> nn.Module:

@@ -18,6 +18,7 @@ from torch.nn import functional
 from tronie.errors import BundleError, InputError
 from tronie.models.lm.grammar import KEY, OTHER, VALUE, Grammar, TokenRows, spread
 from tronie.models.lm.lora import Targets, add_low_rank, merge_low_rank
+from tronie.models.lm.prose import MISSING, Prose, TextRows, require_trainable
 from tronie.schema.grid import Ints
 
 Loss: TypeAlias = Literal["constrained", "weighted"]
@@ -56,6 +57,7 @@ class LanguageNetwork(nn.Module):
         rng: Source of randomness for the changes.
         targets: Which layers get changes.
         loss: What a row costs.
+        prose: How free text is written, if there is any.
         whole_vocabulary: Keep all tokens, for losses among all of them; only where the vectors of tokens
             are not trained.
         also: Tokens that are kept besides, until `forget`: those of a grammar that is learned before.
@@ -74,20 +76,21 @@ class LanguageNetwork(nn.Module):
         rank: int = 0,
         targets: Targets = "all",
         loss: Loss = "constrained",
+        prose: Prose | None = None,
         whole_vocabulary: bool = False,
         also: Ints | None = None,
     ) -> None:
         super().__init__()
         self.grammar = grammar
+        self.prose = prose
         self.loss: Loss = loss
         self.rank = rank
         self._check(whole_vocabulary=whole_vocabulary)
         self._drawn_in = next(model.parameters()).dtype
         nn.Module.float(model)  # of its own, the class refuses what was read from a GGUF file
-        none = np.zeros(0, np.int64)
-        used = np.union1d(grammar.tokens, none if also is None else also)
         self._whole = whole_vocabulary
-        self._tie(cast("Any", model), used)
+        used = self._used()
+        self._tie(cast("Any", model), used if also is None else np.union1d(used, also))
         self.config: dict[str, Any] = _plain(cast("Any", model).config)
         self.body = cast("nn.Module", cast("Any", model).base_model)
         cast("Any", self.body).set_input_embeddings(nn.Identity())
@@ -100,16 +103,23 @@ class LanguageNetwork(nn.Module):
         """Each row's loss, in nats.
 
         Args:
-            codes: Shape (rows, columns), columns in the grammar's order.
+            codes: Shape (rows, columns), columns in the grammar's order; numbers of free text may follow,
+                as `Prose` has them. Without them texts are no part of the rows.
             orders: Numbers of the columns in the order in which each row is written, shape (rows,
                 columns); the grammar's when not given.
 
         Returns:
             Shape (rows,).
         """
-        rows = self._rows(codes, orders)
+        rows, texts = self._rows(codes, orders)
         if self.loss == "constrained":
-            return self.decision_losses(rows).sum(1)
+            if texts is None:
+                return self.decision_losses(rows).sum(1)
+            states = self.states(self._tensor(rows.ids[:, :-1]))
+            costs = self.text_losses(texts, states).sum(1)
+            return (
+                costs + self.decision_losses(rows, states).sum(1) if self.grammar.decides else costs
+            )
         losses = self.token_losses(rows)
         kinds = self._tensor(rows.kinds)
         parts = {kind: _mean_over(losses, kinds == kind) for kind in (KEY, VALUE, OTHER)}
@@ -143,6 +153,34 @@ class LanguageNetwork(nn.Module):
         scores = torch.where(self._tensor(there), scores, 0.0)
         costs = totals - scores.gather(1, chosen.clamp_max(scores.shape[1] - 1))
         return torch.where(self._tensor(decided), costs, 0.0)
+
+    def text_losses(self, texts: TextRows, states: Tensor) -> Tensor:
+        """Cost of each token of a text, its end included, among those of the alphabet.
+
+        Args:
+            texts: Rows as tokens.
+            states: What the model knows after each token.
+
+        Returns:
+            Shape (rows, tokens); 0 where there is none.
+        """
+        before = self._tensor(np.maximum(texts.places - 1, 0))
+        states = states.gather(1, before[:, :, None].expand(-1, -1, states.shape[2]))
+        if self.rank:
+            scores = states @ self._head.weight[self._letters].to(states.dtype).T
+        else:
+            # The vectors are looked up for every row, so that each row's gradient is known.
+            every = self._letters.expand(len(states), -1)
+            scores = states @ self._head(every).to(states.dtype).mT
+        if self._shifts is not None:
+            scores = scores + self._shifts[self._letters]
+        no_missing = self._tensor(~texts.openings)
+        scores[:, :, MISSING].masked_fill_(no_missing, -torch.inf)
+        targets = self._tensor(np.maximum(texts.targets, 0))
+        costs = functional.cross_entropy(
+            scores.flatten(0, 1), targets.flatten(), reduction="none"
+        ).view_as(targets)
+        return torch.where(self._tensor(texts.targets >= 0), costs, 0.0)
 
     def token_losses(
         self, rows: TokenRows, among: Ints | None = None, states: Tensor | None = None
@@ -250,13 +288,13 @@ class LanguageNetwork(nn.Module):
         return tokens, self.decision_losses(rows, states)
 
     def forget(self) -> None:
-        """Drop the tokens that do not occur in the grammar, unless all are kept.
+        """Drop the tokens that do not occur in rows of the grammar, unless all are kept.
 
         Nothing else changes: neither what was learned of the others, nor of whole rows.
         """
         if self._whole:
             return
-        kept = self.grammar.tokens
+        kept = self._used()
         places = self._places[self._tensor(kept)]
         self.values = _some_of(self.values, places)
         if self.outputs is not None:
@@ -266,6 +304,7 @@ class LanguageNetwork(nn.Module):
         self._places = torch.zeros_like(self._places)
         self._places[self._tensor(kept)] = torch.arange(len(kept), device=places.device)
         self._tokens = kept
+        self._letters = self._places[self._tensor(self._alphabet())]
 
     def merge(self) -> None:
         """Make it faster to draw with; it cannot be trained any more.
@@ -283,9 +322,16 @@ class LanguageNetwork(nn.Module):
     def _trained(self) -> dict[str, nn.Parameter]:
         return {name: value for name, value in self.named_parameters() if value.requires_grad}
 
-    def _rows(self, codes: Tensor, orders: Tensor | None) -> TokenRows:
+    def _rows(self, codes: Tensor, orders: Tensor | None) -> tuple[TokenRows, TextRows | None]:
+        """Rows as tokens; and where their texts are, if they have any."""
         written = None if orders is None else orders.cpu().numpy()
-        return self.grammar.rows(codes.cpu().numpy(), written)
+        columns = len(self.grammar.columns)
+        whole = codes.cpu().numpy()
+        rows = self.grammar.rows(whole[:, :columns], written)
+        if self.prose is None or whole.shape[1] == columns:
+            return rows, None
+        texts = self.prose.append(rows, whole[:, columns:])
+        return texts.rows, texts
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.as_tensor(np.ascontiguousarray(array), device=self._places.device)
@@ -301,7 +347,9 @@ class LanguageNetwork(nn.Module):
         return scores if self._shifts is None else scores + self._shifts[places]
 
     def _check(self, *, whole_vocabulary: bool) -> None:
-        if not len(self.grammar.allowed.lengths):
+        if self.prose is not None:
+            require_trainable(self.prose.alphabet, trained=not self.rank)
+        elif not self.grammar.decides:
             raise InputError("every column has one value.", "There is nothing to learn.")
         if whole_vocabulary and not self.rank:
             raise InputError(
@@ -333,6 +381,18 @@ class LanguageNetwork(nn.Module):
         self.register_buffer("_places", places, persistent=False)
         shifts = None if bias is None else bias.detach()[where].float()
         self.register_buffer("_shifts", shifts, persistent=False)
+        self._letters: Tensor
+        self.register_buffer("_letters", places[torch.tensor(self._alphabet())], persistent=False)
+
+    def _alphabet(self) -> Ints:
+        """Tokens of free text, in the order of their numbers."""
+        return np.zeros(0, np.int64) if self.prose is None else self.prose.alphabet.ids
+
+    def _used(self) -> Ints:
+        """All tokens that occur in rows, ascending."""
+        if self.prose is None:
+            return self.grammar.tokens
+        return np.union1d(self.grammar.tokens, self.prose.tokens)
 
     def _first_ids(self) -> list[int]:
         """The beginning of some row."""

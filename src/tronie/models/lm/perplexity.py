@@ -16,7 +16,7 @@ from tronie.schema.grid import Ints
 def perplexities(
     network: LanguageNetwork, rows: Ints, *, physical_batch: int = 64
 ) -> dict[str, float]:
-    """Perplexity of rows, by kind of token.
+    """Perplexity of rows, by kind of token; free text is left out.
 
     That of private rows is private: look at public or drawn rows only.
 
@@ -29,10 +29,12 @@ def perplexities(
         ``value``, ``key`` and ``other``: the exponential of the mean cost of such tokens among all
         tokens that occur in the grammar, whatever else the network knows, so that numbers can be
         compared; ``decision``: that of decisions, among the tokens that the grammar allows there. Kinds
-        without any token are left out.
+        without any token are left out, and all of them where nothing is decided.
 
     Source: Afonja et al. 2024, arXiv 2412.02467 (by kind of token).
     """
+    if not network.grammar.decides:
+        return {}
     costs = dict.fromkeys((*KINDS, DECISION), 0.0)
     counts = dict.fromkeys(costs, 0)
     for start in range(0, len(rows), physical_batch):

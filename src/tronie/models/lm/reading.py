@@ -19,6 +19,7 @@ from tronie.models.lm.drawing import Memory, Reader, Silent
 from tronie.models.lm.grammar import Grammar
 from tronie.models.lm.loading import Precision, StoredBase, TinyBase, open_base, rebuilt
 from tronie.models.lm.network import LanguageNetwork
+from tronie.models.lm.prose import Prose
 from tronie.models.lm.training import SMALL
 from tronie.models.nets.decoding import Parameters, Singles
 from tronie.models.nets.training import one_thread
@@ -58,27 +59,36 @@ class Origin(BaseModel):
         )
 
 
-def open_reader(origin: Mapping[str, Any], weights: Parameters, grammar: Grammar) -> Reader:
+def open_reader(
+    origin: Mapping[str, Any],
+    weights: Parameters,
+    grammar: Grammar,
+    prose: Prose | None = None,
+) -> Reader:
     """A trained language model, ready to write rows.
 
     Args:
         origin: An `Origin`, as plain data.
         weights: What was trained.
         grammar: How rows are written.
+        prose: How their free text is written, if there is any.
 
     Raises:
         InputError: If its base is not found, or is another one.
         BundleError: If the weights do not fit it.
     """
-    if not len(grammar.allowed.lengths):
+    if not grammar.decides and prose is None:
         return Silent()
-    network = open_network(origin, weights, grammar)
+    network = open_network(origin, weights, grammar, prose)
     network.merge()
     return CausalReader(network)
 
 
 def open_network(
-    origin: Mapping[str, Any], weights: Parameters, grammar: Grammar
+    origin: Mapping[str, Any],
+    weights: Parameters,
+    grammar: Grammar,
+    prose: Prose | None = None,
 ) -> LanguageNetwork:
     """A trained language model as it was trained; see `open_reader`.
 
@@ -91,13 +101,14 @@ def open_network(
     except ValidationError as error:
         raise BundleError("the base of the stored model is damaged.", "Fit it again.") from error
     rng = np.random.default_rng(0)
-    model = rebuilt(known.config) if known.config is not None else _model(known, grammar)
-    network = LanguageNetwork(model, grammar, rng=rng, rank=known.rank)
+    positions = grammar.longest + (prose.longest if prose else 0)
+    model = rebuilt(known.config) if known.config is not None else _model(known, positions)
+    network = LanguageNetwork(model, grammar, rng=rng, rank=known.rank, prose=prose)
     network.put(weights)
     return network
 
 
-def _model(origin: Origin, grammar: Grammar) -> Any:
+def _model(origin: Origin, positions: int) -> Any:
     """The base that changes were trained for."""
     remedy = "Put it back where it was, or take a model that was trained whole (rank 0)."
     try:
@@ -112,7 +123,7 @@ def _model(origin: Origin, grammar: Grammar) -> Any:
             f"this model is a change of another language model than the one at {origin.path}.",
             remedy,
         )
-    return base.model(grammar.longest)
+    return base.model(positions)
 
 
 @dataclass(slots=True, eq=False)

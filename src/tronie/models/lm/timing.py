@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from tronie.models.lm.network import LanguageNetwork
+from tronie.models.lm.prose import FIRST
 
 CLIPPING = 1.5
 """What it takes to clip each row's gradient, as a multiple of the time without."""
@@ -21,15 +22,23 @@ def on_fastest_device(network: LanguageNetwork) -> LanguageNetwork:
     return network.to("cuda") if torch.cuda.is_available() else network
 
 
-def seconds_per_row(network: LanguageNetwork, rows: int = 4) -> float:
+def seconds_per_row(network: LanguageNetwork, rows: int = 4, *, filled: float = 0.5) -> float:
     """CPU seconds of a private step for each row, by a step on made-up rows.
 
     Args:
         network: The model; it is not changed.
         rows: Number of made-up rows.
+        filled: Part of its limit that a text has.
     """
     sizes = np.array(network.grammar.sizes)
-    codes = torch.tensor(np.arange(rows)[:, None] % sizes)
+    codes = np.arange(rows)[:, None] % sizes
+    if network.prose is not None:
+        texts = [
+            np.arange(column.limit) < filled * column.limit for column in network.prose.columns
+        ]
+        numbers = np.concatenate(texts) * FIRST
+        codes = np.concatenate([codes, np.tile(numbers, (rows, 1))], axis=1)
+    codes = torch.tensor(codes)
     start = 0.0
     for part in (codes[:1], codes):
         start = time.process_time()
@@ -43,7 +52,10 @@ def bytes_of_step(network: LanguageNetwork, rows: int) -> int:
     config = network.config
     width = int(config.get("hidden_size", config.get("n_embd", 0)))
     depth = int(config.get("num_hidden_layers", config.get("n_layer", 0)))
-    kept = 4 * STATES * rows * network.grammar.longest * width * depth
+    prose = network.prose
+    longest = network.grammar.longest + (prose.longest if prose else 0)
+    kept = 4 * STATES * rows * longest * width * depth
+    kept += 0 if prose is None else 16 * rows * prose.width * len(prose.alphabet)
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     return weights + 16 * trained + kept

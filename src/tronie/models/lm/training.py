@@ -30,7 +30,8 @@ def train_on_public(
 
     Args:
         network: The model; its trained parameters are changed.
-        rows: Codes in the grammar's order of columns, shape (rows, columns).
+        rows: Codes in the grammar's order of columns, shape (rows, columns); numbers of free text may
+            follow, as for the network.
         course: How long and how fast; `Course.promoted` is the part of the rows that are written with
             random columns first.
         rng: Source of randomness; equal states give equal parameters on the same machine.
@@ -47,7 +48,7 @@ def train_on_public(
             for group in optimiser.param_groups:
                 group["lr"] = course.rate_at(step)
             batch = torch.tensor(rows[rng.integers(len(rows), size=course.batch)])
-            orders = _orders(course, batch, rng)
+            orders = _orders(course, len(batch), len(network.grammar.columns), rng)
             optimiser.zero_grad()
             total = 0.0
             for start in range(0, course.batch, physical_batch):
@@ -61,7 +62,7 @@ def train_on_public(
                 watch(step, total)
 
 
-def _orders(course: Course, batch: Tensor, rng: np.random.Generator) -> Tensor | None:
+def _orders(course: Course, rows: int, columns: int, rng: np.random.Generator) -> Tensor | None:
     if not course.promoted:
         return None
-    return torch.tensor(promoted_orders(len(batch), batch.shape[1], course.promoted, rng))
+    return torch.tensor(promoted_orders(rows, columns, course.promoted, rng))
