@@ -54,6 +54,33 @@ def test_budget_as_json(run_json: Run, spent: Path) -> None:
     assert data["ledger"] == str(spent)
 
 
+def test_a_fit_is_given_up(
+    run: Run, table: Path, schema: Path, ledger: Path, tmp_path: Path
+) -> None:
+    def stop(stage: str) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(stage)
+
+    asked: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        tronie.fit(
+            table,
+            schema,
+            epsilon=1,
+            method="mst",
+            ledger=ledger,
+            journal=tmp_path / "j",
+            watch=stop,
+        )
+    (before,) = tronie.Ledger(ledger).entries()
+    assert before.state == "touched"
+    shown = run("budget", "--give-up", tmp_path / "j").stdout
+    (after,) = tronie.Ledger(ledger).entries()
+    assert after.epsilon < before.epsilon
+    assert f"{after.epsilon:.4g}" in shown
+
+
 def test_a_cap_is_set_and_removed(run: Run, ledger: Path) -> None:
     run("budget", "visits", "--set-cap", 2)
     assert tronie.Ledger(ledger).spent("visits").max_epsilon == 2

@@ -12,6 +12,7 @@ from journals import Killed, killed_after
 
 import tronie
 from tronie.errors import (
+    BudgetError,
     BudgetExceeded,
     BundleError,
     InputError,
@@ -19,9 +20,12 @@ from tronie.errors import (
     SchemaMismatch,
 )
 from tronie.measure.journal import Journal
+from tronie.measure.journal_file import open_journal
 from tronie.measure.noise import InsecureNoise
+from tronie.privacy.budget import Budget
 from tronie.privacy.ledger import Ledger
 from tronie.release import synthesize as synthesize_module
+from tronie.release.journaling import give_up
 from tronie.schema.schema import Schema
 
 SMALL = Schema.model_validate(
@@ -234,3 +238,35 @@ def test_a_release_folder_that_could_not_be_made_is_made_by_another_call(
     release = tronie.synthesize(TABLE, SMALL, output=tmp_path / "out", **options)
     assert release.model.certificate.verify().ok
     assert [entry.state for entry in book.entries()] == ["committed"]
+
+
+def test_a_fit_that_is_given_up_costs_what_was_charged(
+    fit: Any, book: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    die_after(monkeypatch, fit)
+    (before,) = book.entries()
+    after = give_up(tmp_path / "journal", book)
+    assert (before.state, after.state) == ("touched", "committed")
+    assert 0 < after.epsilon < before.epsilon
+    assert len(after.events) == 3  # the number of rows, x and y were one question
+    assert give_up(tmp_path / "journal", book) == after
+    with pytest.raises(BudgetError, match="has ended"):
+        fit()
+    assert book.entries() == (after,)
+
+
+def test_a_fit_that_was_killed_before_any_answer_is_cancelled(book: Ledger, tmp_path: Path) -> None:
+    asked = {"data set": "small", "epsilon": "1.0", "delta": "1e-05"}
+    with open_journal(tmp_path / "journal", asked) as file:
+        book.reserve("small", Budget(1.0, 1e-5), journal=(file.token, file.start))
+    assert give_up(tmp_path / "journal", book).state == "cancelled"
+    assert give_up(tmp_path / "journal", book).state == "cancelled"
+
+
+def test_only_journals_of_the_ledger_are_given_up(fit: Any, book: Ledger, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a journal"):
+        give_up(tmp_path / "nothing", book)
+    assert not (tmp_path / "nothing").exists()
+    fit()
+    with pytest.raises(BundleError, match="does not know"):
+        give_up(tmp_path / "journal", Ledger(tmp_path / "other.sqlite"))

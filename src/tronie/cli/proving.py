@@ -30,6 +30,12 @@ CERTIFICATE, MODEL = "certificate.json", "model.tronie"
 @click.option(
     "--delta", type=float, help="Delta of totals and cap. [default: the releases' largest]"
 )
+@click.option(
+    "--give-up",
+    type=options.PATH,
+    metavar="JOURNAL",
+    help="End the fit of a JOURNAL for good: it counts with what it was charged, no more.",
+)
 @options.ledger
 @options.as_json
 def budget(
@@ -37,6 +43,7 @@ def budget(
     set_cap: float | None,
     remove_cap: bool,
     delta: float | None,
+    give_up: Path | None,
     ledger: Path | None,
     as_json: bool,
 ) -> None:
@@ -45,6 +52,10 @@ def budget(
     DATASET is the name that its schema declares; with it, each release is shown.
     """
     book = tronie.Ledger(ledger)
+    if give_up is not None:
+        from tronie.release import journaling
+
+        dataset = journaling.give_up(give_up, book).dataset
     if set_cap is not None and remove_cap:
         raise InputError("a cap cannot be set and removed at once.", "Choose one.")
     if set_cap is not None or remove_cap:

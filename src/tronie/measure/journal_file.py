@@ -37,7 +37,8 @@ class JournalFile:
 
     Args:
         folder: Its folder.
-        made_for: What a run was asked for -> a description or digest of it; all public.
+        made_for: What a run was asked for -> a description or digest of it; all public. If None, the
+            journal is there already, and whatever it was made for will do.
 
     Attributes:
         folder: Its folder.
@@ -54,16 +55,22 @@ class JournalFile:
         mended is a last line of which only a part came to disk.
     """
 
-    def __init__(self, folder: Path, made_for: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, made_for: Mapping[str, str] | None) -> None:
         self.folder = folder
         self.lines: list[tuple[Body, str]] = []
         self._path = folder / NAME
         self._size = 0
-        self._made_for = dict(made_for)
-        if not self._path.exists():
+        self._made_for = dict(made_for or {})
+        if made_for is not None and not self._path.exists():
             self._write_header()
         self._read()
-        self._require_same(self._header["made_for"])
+        if made_for is not None:
+            self._require_same(self.made_for)
+
+    @property
+    def made_for(self) -> Mapping[str, str]:
+        """What its run was asked for."""
+        return self._header["made_for"]
 
     @property
     def token(self) -> str:
@@ -163,11 +170,12 @@ class JournalFile:
 
 
 @contextmanager
-def open_journal(folder: str | Path, made_for: Mapping[str, str]) -> Generator[JournalFile]:
+def open_journal(folder: str | Path, made_for: Mapping[str, str] | None) -> Generator[JournalFile]:
     """Open a journal, or begin one, and keep all others out as long as the block runs.
 
     Args:
-        folder: Its folder; made if it does not exist. Its owner alone may read it.
+        folder: Its folder; made if it does not exist, unless `made_for` is None. Its owner alone may
+            read it.
         made_for: As for `JournalFile`.
 
     Raises:
@@ -175,6 +183,8 @@ def open_journal(folder: str | Path, made_for: Mapping[str, str]) -> Generator[J
         OutputError: If the folder cannot be made.
     """
     place = Path(folder)
+    if made_for is None and not (place / NAME).exists():
+        raise InputError(f"the folder {place} is not a journal.", "Name the folder of a journal.")
     try:
         place.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         found = {path.name for path in place.iterdir()}

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tronie.errors import BundleError
 from tronie.measure.fingerprint import fingerprint
-from tronie.measure.journal_file import JournalFile
+from tronie.measure.journal import Journal
+from tronie.measure.journal_file import JournalFile, open_journal
 from tronie.measure.noise import Noise
+from tronie.privacy.budget import Budget
 from tronie.privacy.ledger import Ledger, Reservation
-from tronie.privacy.ledger_entries import Mark
+from tronie.privacy.ledger_entries import Entry, Mark
 from tronie.schema.schema import Schema
 from tronie.synth.plan import Plan
 
@@ -81,11 +84,47 @@ def reservation_of(
         file.restart()
         found = None
     if found is None and file.lines:
-        raise BundleError(
-            f"the ledger {book.path} does not know the journal {file.folder}.",
-            "Name the ledger that its run began with.",
-        )
+        raise _unknown(file, book)
     return found or reserve((file.token, file.start))
+
+
+def give_up(journal: str | Path, book: Ledger) -> Entry:
+    """End a fit that died and shall not go on: its release costs what was charged, no longer all it might.
+
+    Args:
+        journal: Folder of its journal.
+        book: The ledger that it began with.
+
+    Returns:
+        What the ledger has of it now. A release that had ended stays as it is; one that was never answered
+        is cancelled.
+
+    Guarantee:
+        The charges are those of the journal, which the ledger knows to be all (`Journal`); a training that
+        had begun counts with all its steps. Nothing is asked in it any more.
+
+    Raises:
+        InputError: If the folder is no journal, or another run has it.
+        BundleError: If it is damaged, a copy of it went on, or the ledger does not know it.
+    """
+    with open_journal(journal, None) as file:
+        made = file.made_for
+        budget = Budget(float(made["epsilon"]), float(made["delta"]))
+        reservation = book.find(file.token, made["data set"], budget)
+        if reservation is None:
+            raise _unknown(file, book)
+        if reservation.state == "reserved":
+            reservation.cancel()
+        elif reservation.state == "touched":
+            reservation.commit(Journal(file, reservation).events)
+        return reservation.entry
+
+
+def _unknown(file: JournalFile, book: Ledger) -> BundleError:
+    return BundleError(
+        f"the ledger {book.path} does not know the journal {file.folder}.",
+        "Name the ledger that its run began with.",
+    )
 
 
 def _told(plain: Any) -> str:
