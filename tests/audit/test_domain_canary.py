@@ -168,8 +168,8 @@ def test_messages_are_searched_too(table: pa.Table) -> None:
 
 
 def test_what_is_planted_often_may_be_found(table: pa.Table) -> None:
-    found = domain_canary(ours(None), table, epsilon=2.0, copies=300, columns=["town"], seed=1)
-    assert found.details["hits"], "300 rows of one value are discovered"
+    found = domain_canary(ours(None), table, epsilon=2.0, copies=600, columns=["town"], seed=1)
+    assert found.details["hits"], "600 rows are nine deviations above the threshold of 246"
     assert found.verdict == "consistent"
     assert found.lower == found.power == 0.0
     assert "may be found" in found.finding

@@ -75,6 +75,8 @@ def test_a_fit_is_given_up(
         )
     (before,) = tronie.Ledger(ledger).entries()
     assert before.state == "touched"
+    run("budget", "visits", "--give-up", tmp_path / "j", code=2)
+    assert tronie.Ledger(ledger).entries() == (before,)
     shown = run("budget", "--give-up", tmp_path / "j").stdout
     (after,) = tronie.Ledger(ledger).entries()
     assert after.epsilon < before.epsilon

@@ -52,16 +52,21 @@ def budget(
     DATASET is the name that its schema declares; with it, each release is shown.
     """
     book = tronie.Ledger(ledger)
-    if give_up is not None:
-        from tronie.release import journaling
-
-        dataset = journaling.give_up(give_up, book).dataset
+    if give_up is not None and (dataset is not None or set_cap is not None or remove_cap):
+        raise InputError(
+            "a journal was given up together with something else.",
+            "Name the journal alone; it knows its data set.",
+        )
     if set_cap is not None and remove_cap:
         raise InputError("a cap cannot be set and removed at once.", "Choose one.")
     if set_cap is not None or remove_cap:
         if dataset is None:
             raise InputError("a cap needs a data set.", "Name it: `tronie budget DATASET ...`.")
         book.set_cap(dataset, set_cap, delta)
+    if give_up is not None:
+        from tronie.release import journaling
+
+        dataset = journaling.give_up(give_up, book).dataset
     entries = book.entries(dataset)
     names = [dataset] if dataset is not None else sorted({entry.dataset for entry in entries})
     totals = [book.spent(name, delta) for name in names]

@@ -28,6 +28,7 @@ from tronie.models.factor import Factor
 from tronie.models.gibbs_chains import Chains, Term
 from tronie.models.junction import check_clique
 from tronie.models.markov import Convergence, MarkovRandomField
+from tronie.models.population import counted
 from tronie.models.propagation import IMPOSSIBLE
 from tronie.models.sampling import BLOCK, sample
 from tronie.models.systematic import Codes
@@ -88,14 +89,7 @@ class GibbsField:
         Raises:
             SchemaError: If a column is unknown or named twice.
         """
-        clique = tuple(columns)
-        check_clique(self.domain, clique)
-        domain = self.domain.project(clique)
-        places = np.zeros(self.rows, np.int64)
-        for column in clique:
-            places = places * domain[column] + self.population[column]
-        counts = np.bincount(places, minlength=domain.size()).astype(np.float64)
-        return Factor(domain, counts.reshape(domain.shape) * (self.total / self.rows))
+        return counted(self.population, self.domain, columns, self.total)
 
     def sample(
         self,

@@ -167,7 +167,8 @@ def fit(
         language: How a language model writes rows, for the method `llm`.
         journal: Folder where all answers are kept. Called again with it, and with all else as before, a
             fit that died goes on where it was, and one that ended gives the same model; what was charged
-            is not charged again. Its answers are as public as the model. Not together with `dp=False`.
+            is not charged again. Its answers are as public as the model; the folder is not, as it shows how
+            fast a training went. Not together with `dp=False`.
         watch: Follows the run.
         noise: A fake source of noise, for tests; the certificate says so.
 
@@ -194,13 +195,14 @@ def fit(
     rows = open_source(source, table=table)
     facts = _public_facts(source, rows, schema, name=name, table=table, discover=discover)
     chosen, reason = _method(method, facts)
+    public = None if prior is None else _public_source(prior, facts)
     wishes = Settings(
         None,
         effort,
         max_memory,
         _workload(workload, facts),
         target,
-        _public_rows(prior, facts),
+        None if public is None else _public_rows(public, facts),
         training,
         language,
         other_table(language, source),
@@ -221,8 +223,7 @@ def fit(
             curator = appoint(Curator, records, meter, facts, noise=noise, watch=watch)
             fitted = settle(reservation, meter, lambda: chosen.fit(curator, facts, plan))
         else:
-            given = None if prior is None else _public_source(prior)
-            asked = made_for(facts, plan, noise, table=table, public=given)
+            asked = made_for(facts, plan, noise, table=table, public=public)
             with open_journal(journal, asked) as file:
                 reservation = reservation_of(file, book, facts, plan, reserve)
                 held = Journal(file, reservation)
@@ -303,15 +304,20 @@ def _workload(given: WorkloadLike | None, schema: Schema) -> Workload | None:
     return Workload.of(given.weights if isinstance(given, Workload) else given, columns)
 
 
-def _public_rows(prior: Any | None, schema: Schema) -> Records | None:
-    """Rows that the user says are public, checked."""
-    if prior is None:
-        return None
+def _public_source(prior: Any, schema: Schema) -> Source:
+    """Where rows are that the user says are public: in a table, or in those of a model."""
     if schema.unknowns():
         raise InputError(
             "a prior needs a schema that declares all bounds and values.", "Declare them."
         )
-    rows = _public_source(prior)
+    if isinstance(prior, str | Path) and Path(prior).suffix == MODEL_SUFFIX:
+        prior = Model.load(prior)
+    require_private(prior, "the prior")
+    return open_source(prior.sample(seed=0) if isinstance(prior, Model) else prior)
+
+
+def _public_rows(rows: Source, schema: Schema) -> Records:
+    """Public rows, checked."""
     schema = present(schema, rows.schema.names)
     try:
         check_types(schema, rows.schema)
@@ -320,14 +326,6 @@ def _public_rows(prior: Any | None, schema: Schema) -> Records | None:
     except InputError as error:
         raise InputError(f"the prior does not fit: {error.what}", error.remedy) from None
     return records
-
-
-def _public_source(prior: Any) -> Source:
-    """Where public rows are: in a table, or in those of a model."""
-    if isinstance(prior, str | Path) and Path(prior).suffix == MODEL_SUFFIX:
-        prior = Model.load(prior)
-    require_private(prior, "the prior")
-    return open_source(prior.sample(seed=0) if isinstance(prior, Model) else prior)
 
 
 def _public_facts(

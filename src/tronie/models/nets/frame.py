@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from tronie.errors import BundleError
 from tronie.models.factor import Factor
-from tronie.models.junction import check_clique
 from tronie.models.markov import Convergence, MarkovRandomField
 from tronie.models.nets.decoding import Singles
 from tronie.models.nets.drawing import Step
 from tronie.models.nets.latent import LatentShape
 from tronie.models.nets.shape import Shape
+from tronie.models.population import counted
 from tronie.models.propagation import IMPOSSIBLE
 from tronie.models.systematic import Codes
 from tronie.schema.domain import Clique, Domain
@@ -157,15 +157,7 @@ class Populated:
         Raises:
             SchemaError: If a column is unknown or named twice.
         """
-        clique = tuple(columns)
-        check_clique(self.domain, clique)
-        asked = self.domain.project(clique)
-        rows = len(next(iter(self.population.values())))
-        places = np.zeros(rows, np.int64)
-        for column in clique:
-            places = places * asked[column] + self.population[column]
-        counts = np.bincount(places, minlength=asked.size()).astype(np.float64)
-        return Factor(asked, counts.reshape(asked.shape) * (self.total / rows))
+        return counted(self.population, self.domain, columns, self.total)
 
 
 def check_parameters(
