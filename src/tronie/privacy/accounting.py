@@ -25,6 +25,7 @@ from tronie.privacy.gdp import (
     gdp_mu,
     tpr_at_fpr,
 )
+from tronie.privacy.pld import CELLS, pld_deltas, pld_epsilon
 from tronie.privacy.rdp import Sampled, rdp_delta, rdp_epsilon
 
 __all__ = [
@@ -122,8 +123,13 @@ def epsilon_of(events: Sequence[Event], delta: float) -> float:
     return spent(events, delta).epsilon
 
 
-def spent(events: Sequence[Event], delta: float) -> Spent:
+def spent(events: Sequence[Event], delta: float, *, cells: int = CELLS) -> Spent:
     """`epsilon_of`, with the GDP parameter and the accountant beside it.
+
+    Args:
+        events: Accesses to the same rows, in any order.
+        delta: From 0 to 1; `total_delta` is set aside first.
+        cells: Of the grid of PLD, about; with fewer epsilon may be larger, and is there sooner.
 
     Raises:
         BudgetError: If delta is not a probability.
@@ -138,9 +144,7 @@ def spent(events: Sequence[Event], delta: float) -> Spent:
     if sampled:
         totals.append((rdp_epsilon(total_mu(plain), sampled, left), "RDP"))
     if (chosen := _exponential(events)) or sampled:
-        from tronie.privacy.pld import pld_epsilon
-
-        totals.append((pld_epsilon(_gaussian_mu(plain), chosen, left, sampled), "PLD"))
+        totals.append((pld_epsilon(_gaussian_mu(plain), chosen, left, sampled, cells=cells), "PLD"))
     epsilon, accountant = min(totals, key=lambda total: total[0])
     return Spent(epsilon, delta, mu, accountant)
 
@@ -168,8 +172,6 @@ def deltas_of(events: Sequence[Event], at: Sequence[float]) -> list[float]:
         rest = total_mu(plain)
         totals.append([rdp_delta(rest, sampled, epsilon) for epsilon in at])
     if chosen or sampled:
-        from tronie.privacy.pld import pld_deltas
-
         totals.append(pld_deltas(_gaussian_mu(plain), chosen, at, sampled))
     fixed = total_delta(events)
     return [min(1.0, min(deltas) + fixed) for deltas in zip(*totals, strict=True)]
