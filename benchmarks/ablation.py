@@ -32,8 +32,8 @@ from adult_discrete import schema_of
 import tronie
 from tronie.models import expansion
 from tronie.schema.schema import Schema
-from tronie.synth import batch, glaze, plan, prepare
-from tronie.synth.glaze import Level
+from tronie.synth import batch, glaze, layers, plan, prepare
+from tronie.synth.layers import Level
 
 Change = tuple[ModuleType, str, Any]
 
@@ -63,8 +63,8 @@ CHANGES: dict[str, list[Change]] = {
     "one round (all chosen at once)": [(glaze, "LEVELS", levels(1, 400_000))],
     "a tree, then one batch (2 rounds)": [(glaze, "LEVELS", levels(2, 400_000))],
     "8 rounds": [(glaze, "LEVELS", levels(8, 400_000))],
-    "no triples": [(glaze, "TRIPLE_CELLS", 0.0)],
-    "noise counted as 0.8 sigma a cell": [(glaze, "fit_error", flat_error)],
+    "no triples": [(layers, "TRIPLE_CELLS", 0.0)],
+    "noise counted as 0.8 sigma a cell": [(layers, "fit_error", flat_error)],
     "noise counts once (no caution)": [(batch, "CAUTION", 1.0)],
     "no price of growth": [(batch, "SCARCITY", 0.0)],
     "models of 50,000 cells": [(glaze, "LEVELS", levels(5, 50_000))],

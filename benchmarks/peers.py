@@ -93,6 +93,7 @@ PEERS = {
     for peer in (
         Peer("tronie-glaze", None, "glaze"),
         Peer("tronie-mst", None, "mst"),
+        Peer("tronie-gibbs", None, "gibbs"),
         Peer("tronie-independent", None, "independent"),
         Peer("mbi-aim", "mbi", "aim", LOOP + AIM + CODES),
         Peer("mbi-mst", "mbi", "mst", LOOP + CODES),

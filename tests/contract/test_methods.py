@@ -111,7 +111,7 @@ def fitted(
 ) -> tronie.Model:
     """A model by a method that may not have a name of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tronie.release.fit.best_for", lambda schema: (method, ""))
+        patch.setattr("tronie.release.fit.best_for", lambda schema, effort: (method, ""))
         if method.name == "direct":
             known = [name for name in table.column_names if name not in ("id", "notes", "label")]
             more["workload"] = chain(known)

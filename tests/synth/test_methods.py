@@ -13,6 +13,7 @@ from tronie.privacy.budget import Budget
 from tronie.synth.independent import Independent
 from tronie.synth.methods import AUTO, METHODS, best_for, method_named
 from tronie.synth.mst import Mst
+from tronie.synth.settings import Effort
 
 SCHEMA = schema_of(
     {
@@ -30,12 +31,15 @@ def test_methods_are_found_by_name() -> None:
 
 def test_the_choice_rests_on_public_facts_and_says_why() -> None:
     kind = {"kind": "category", "values": [0, 1], "nullable": False}
-    for count, name, reason in (
-        (1, "independent", "single column"),
-        (2, "glaze", "more accurate"),
-        (601, "mst", "601 columns"),
-    ):
-        method, why = best_for(schema_of({f"c{i}": dict(kind) for i in range(count)}))
+    efforts: list[tuple[int, Effort, str, str]] = [
+        (1, "normal", "independent", "single column"),
+        (2, "normal", "glaze", "in its time"),
+        (2, "high", "gibbs", "may take time"),
+        (61, "high", "glaze", "in its time"),
+        (601, "high", "mst", "601 columns"),
+    ]
+    for count, effort, name, reason in efforts:
+        method, why = best_for(schema_of({f"c{i}": dict(kind) for i in range(count)}), effort)
         assert method.name == name
         assert reason in why
 

@@ -108,7 +108,7 @@ def plan(
         language=language,
         other=other_table(language),
     )
-    chosen, reason = _method(method, facts)
+    chosen, reason = _method(method, facts, effort)
     found = chosen.plan(facts, Budget(epsilon, delta), wishes)
     return replace(found, queries=forecast_queries(facts, found), reason=reason)
 
@@ -194,7 +194,7 @@ def fit(
         require_private(source, "the table")
     rows = open_source(source, table=table)
     facts = _public_facts(source, rows, schema, name=name, table=table, discover=discover)
-    chosen, reason = _method(method, facts)
+    chosen, reason = _method(method, facts, effort)
     public = None if prior is None else _public_source(prior, facts)
     wishes = Settings(
         None,
@@ -290,9 +290,9 @@ def appoint(
     return kind(records, meter, rows_per_unit=unit, noise=noise, checkpoint=watch)
 
 
-def _method(name: str, schema: Schema) -> tuple[Synthesizer, str]:
+def _method(name: str, schema: Schema, effort: Effort) -> tuple[Synthesizer, str]:
     """A method, and why if the choice is ours."""
-    return best_for(schema) if name == AUTO else (method_named(name), "")
+    return best_for(schema, effort) if name == AUTO else (method_named(name), "")
 
 
 def _workload(given: WorkloadLike | None, schema: Schema) -> Workload | None:

@@ -68,7 +68,7 @@ REACHES: Mapping[str, Reach] = MappingProxyType(
         "mst": Reach(1.0, 2),
         "glaze": Reach(3.0, 3, thrifty=True),
         "direct": Reach(None, 10**9),
-        "gibbs": Reach(20.0, 2, thrifty=True),
+        "gibbs": Reach(20.0, 3, thrifty=True),
         "aim": Reach(3.0, 5, even=True),
         "mwem": Reach(1.0, 10**9, even=True),
         "privbayes": Reach(1.0, 4),

@@ -3,11 +3,10 @@
 Where everything depends on everything, as in tables of numbers, a junction tree of bounded size holds
 some pairs only. Here all promising pairs are measured, and the model is known by a population of rows.
 
-Two batches: (1) the L1 distances of all pairs from independence are released as one noisy vector; a
-maximum spanning tree of pairs is measured and fitted exactly. (2) The distances of all other pairs from
-that tree are released, once for each of a few *grains*: ordered columns in 4, 8, 16 or 32 groups of codes,
-or in all their codes. For each pair the grain is taken at which its squared distance most exceeds the
-square of the noise that it would get. All these are measured together.
+(1) Pairs and small triples are measured in a few batches, as in `glaze`, in a junction tree. (2) The L1
+distances of all other pairs from that tree are released, once for each of a few *grains*: ordered columns
+in 4, 8, 16 or 32 groups of codes, or in all their codes. For each pair the grain is taken at which its
+squared distance most exceeds the square of the noise that it would get. All these are measured together.
 
 Guarantee: every access is Gaussian, and the squares of their parameters sum to at most the square of the
 planned mu, which is fixed beforehand. So the whole run is mu-GDP, although what is measured depends on
@@ -23,40 +22,37 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 
 from tronie.measure.curator import Curator
 from tronie.measure.queries import Misfits
-from tronie.models.estimation import estimate
 from tronie.models.factor import Factor
-from tronie.models.gibbs_fit import Measured, estimate_field
-from tronie.models.junction import forecast_cells
-from tronie.models.marginal import Marginal
+from tronie.models.gibbs_fit import LEAST_ROWS, MOST_ROWS, Measured, estimate_field
 from tronie.models.markov import MarkovRandomField
 from tronie.privacy.budget import Budget
 from tronie.schema.columns import Boolean, Category
 from tronie.schema.domain import Clique
 from tronie.schema.grid import Coding, Floats, Ints
 from tronie.schema.schema import Schema
-from tronie.synth.aim import columns_share
+from tronie.synth.layers import Layers, Level, columns_share
 from tronie.synth.method import Fitted
-from tronie.synth.mst import spanning_tree
 from tronie.synth.pairs import measure_shares, rounded
-from tronie.synth.plan import MEAN_ABSOLUTE, MODEL_CELLS, Plan, pair_plan
+from tronie.synth.plan import MEAN_ABSOLUTE, Forecast, Plan, pair_plan
 from tronie.synth.prepare import Prepared, prepare
+from tronie.synth.prior import PRIOR
 from tronie.synth.settings import DEFAULTS, Effort, Settings
 
-SELECT = 0.05
-"""Share of choosing pairs, both times together."""
+SELECT = 0.04
+"""Share of choosing what is measured, both times together."""
 
-FIRST = 0.3
-"""Part of that for the spanning tree."""
+FIRST = 0.4
+"""Part of that for the tree."""
 
-TREE = 0.45
-"""Part of the pairs' budget that goes to the spanning tree."""
+TREE = 0.6
+"""Part of the pairs' budget that goes to the tree."""
 
 GRAINS = (4, 8, 16, 32)
 """Groups that ordered columns are cut into, beside all their codes."""
@@ -67,65 +63,92 @@ CAUTION = 1.0
 CELLS = 1_000_000
 """Cells of all measured tables together, at most."""
 
+PLACE_SECONDS, PLACE_BYTES = 4e-7, 6
+"""What a row of the population takes for each table, in each stage and in memory."""
+
 COPIES = 5
 """A cell takes up as much memory as this many of a junction tree's: steps of the fit are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class Depth:
     """How much time to take.
 
     Attributes:
+        tree: Batches and cells of the tree.
         stages: Stages of the fit.
-        pairs: Pairs that are measured, at most.
+        pairs: Pairs that are measured beside the tree, at most.
     """
 
+    tree: Level
     stages: int
     pairs: int
 
+    def ahead(self, tree: Forecast, schema: Schema, settings: Settings) -> Forecast:
+        """What a run will need, given what it would need without the population."""
+        columns = len(schema.modelled) + len(schema.unknowns())
+        tables = min(math.comb(columns, 2), 3 * columns + self.pairs)
+        rows = min(max(settings.rows or MOST_ROWS, LEAST_ROWS), MOST_ROWS)
+        return replace(
+            tree,
+            seconds=round(tree.seconds + PLACE_SECONDS * self.stages * rows * tables, 2),
+            megabytes=round(tree.megabytes + PLACE_BYTES * rows * tables / 2**20, 1),
+        )
 
-LEVELS: Mapping[Effort, Level] = MappingProxyType(
-    {"fast": Level(6, 150), "normal": Level(10, 400), "high": Level(25, 1500)}
+
+DEPTHS: Mapping[Effort, Depth] = MappingProxyType(
+    {
+        "fast": Depth(Level(2, 100_000), 6, 150),
+        "normal": Depth(Level(3, 100_000), 10, 400),
+        "high": Depth(Level(4, 400_000), 25, 1500),
+    }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Gibbs:
-    """Measure every column, a spanning tree of pairs, and then all other pairs that are worth it."""
+    """Measure every column, a tree of pairs and triples, and all other pairs that are worth it."""
 
     name: str = "gibbs"
 
     def plan(self, schema: Schema, budget: Budget, settings: Settings = DEFAULTS) -> Plan:
-        """A third or so to single columns, a little to the selection, the rest to pairs."""
-        return pair_plan(
+        """A part to single columns, a little to the selection, the rest to pairs and triples."""
+        depth = DEPTHS[settings.effort]
+        tree = depth.tree.within(settings)
+        plan = pair_plan(
             self.name,
             schema,
             budget,
             settings,
-            columns=columns_share(budget.mu),
+            columns=columns_share(schema, budget.mu),
             select=SELECT,
             why="choose pairs, and how finely to measure them",
+            prior=PRIOR,
+            rounds=tree.rounds,
+            cells=tree.cells,
         )
+        return replace(plan, forecast=depth.ahead(plan.forecast, schema, settings))
 
     def fit(self, curator: Curator, schema: Schema, plan: Plan) -> Fitted:
-        """Measure the columns, a spanning tree, and all other pairs that are worth their noise."""
-        prepared = prepare(curator, schema, plan)
-        measured = list(prepared.oneways)
-        if len(prepared.domain) == 1:
-            return Fitted(prepared, _tree(prepared, measured), tuple(measured))
-        forest = _forest(curator, prepared, plan)
-        measured += measure_shares(curator, plan, _shares(prepared, forest), TREE)
-        tree = _tree(prepared, measured)
-        found = _layer(curator, prepared, plan, tree, forest)
-        if not found:
-            measured += measure_shares(curator, plan, _shares(prepared, forest), 1 - TREE)
-            return Fitted(prepared, _tree(prepared, measured), tuple(measured))
-        field = estimate_field(
-            tree,
-            [*(Measured(marginal) for marginal in measured), *found],
-            prepared.zeros,
-            stages=LEVELS[plan.settings.effort].stages,
+        """Measure the columns, a tree in layers, and all other pairs that are worth their noise."""
+        depth = DEPTHS[plan.settings.effort]
+        layers = Layers(
+            curator,
+            prepare(curator, schema, plan),
+            plan,
+            depth.tree.within(plan.settings),
+            select=FIRST,
+            left=TREE,
         )
+        tree = layers.fit(layers.lay())
+        layers.left += 1 - TREE
+        prepared, measured = layers.prepared, layers.measured
+        found = _others(layers, tree, depth)
+        if not found:
+            tree = layers.fit(layers.measure_again(tree))
+            return Fitted(prepared, tree, tuple(measured), layers.misfits(tree))
+        known = [Measured(marginal) for marginal in (*measured, *layers.adopted)]
+        field = estimate_field(tree, [*known, *found], prepared.zeros, stages=depth.stages)
         return Fitted(prepared, field, tuple(measured))
 
 
@@ -246,34 +269,14 @@ def _promising(
     return chosen
 
 
-def _forest(curator: Curator, prepared: Prepared, plan: Plan) -> list[Clique]:
-    """A maximum spanning tree, as far as structural zeros leave room for it."""
-    pairs = list(itertools.combinations(prepared.domain.columns, 2))
-    references = {pair: rounded(prepared.independence(pair)) for pair in pairs}
-    sigma = plan.sigma("select", FIRST, len(pairs) ** 0.5)
-    (scores,) = curator.ask([Misfits(references, sigma)])
-    ruled = [zero.columns for zero in prepared.zeros]
-    most = plan.settings.cells(MODEL_CELLS)
-
-    def fits(tree: list[Clique]) -> bool:
-        return not ruled or forecast_cells(prepared.domain, [*ruled, *tree]) <= most
-
-    return spanning_tree(dict(zip(pairs, scores.tolist(), strict=True)), fits)
-
-
-def _layer(
-    curator: Curator,
-    prepared: Prepared,
-    plan: Plan,
-    tree: MarkovRandomField,
-    forest: Sequence[Clique],
-) -> list[Measured]:
-    """Choose other pairs and their grains, and measure them."""
-    values = _weights(prepared, plan)
+def _others(layers: Layers, tree: MarkovRandomField, depth: Depth) -> list[Measured]:
+    """Choose pairs beside the tree, and their grains, and measure them with what is left."""
+    curator, prepared, plan = layers.curator, layers.prepared, layers.plan
+    known = {frozenset(clique) for clique in layers.known}
     pairs = [
-        p
-        for p in itertools.combinations(prepared.domain.columns, 2)
-        if p not in forest and values.get(frozenset(p), 0.0) > 0
+        pair
+        for pair in itertools.combinations(prepared.domain.columns, 2)
+        if frozenset(pair) not in known and layers.weights.get(frozenset(pair), 0.0) > 0
     ]
     if not pairs:
         return []
@@ -287,34 +290,30 @@ def _layer(
         (scores,) = curator.ask([Misfits(references, sigma)])
         for pair, score in zip(pairs, scores.tolist(), strict=True):
             cells = grain.cells(prepared, pair)
-            weight = values[frozenset(pair)]
+            weight = layers.weights[frozenset(pair)]
             candidates[pair].append(Choice(number, score / prepared.total, cells, weight))
-    level = LEVELS[plan.settings.effort]
-    scale = MEAN_ABSOLUTE * plan.sigma("pairs", 1 - TREE) / prepared.total
+    scale = MEAN_ABSOLUTE * plan.sigma("pairs", layers.left) / prepared.total
     most = min(CELLS, plan.settings.cells(COPIES * CELLS) // COPIES)
-    chosen = choose(candidates, scale, most=level.pairs, cells=most)
-    return _measure(curator, prepared, plan, grains, chosen)
+    chosen = choose(candidates, scale, most=depth.pairs, cells=most)
+    measured = _measure(layers, grains, chosen)
+    curator.recode(prepared.codings)
+    return measured
 
 
 def _measure(
-    curator: Curator,
-    prepared: Prepared,
-    plan: Plan,
-    grains: Sequence[Grain],
-    chosen: Mapping[Clique, Choice],
+    layers: Layers, grains: Sequence[Grain], chosen: Mapping[Clique, Choice]
 ) -> list[Measured]:
     total = sum(choice.part for choice in chosen.values())
     measured: list[Measured] = []
     for number, grain in enumerate(grains):
         mine = {p: c.part / total for p, c in chosen.items() if c.grain == number}
         if mine:
-            _count_by(curator, prepared, grain)
-            found = measure_shares(curator, plan, mine, 1 - TREE)
+            _count_by(layers.curator, layers.prepared, grain)
+            found = measure_shares(layers.curator, layers.plan, mine, layers.left)
             measured += [
                 Measured(m, {c: grain.groups[c] for c in m.clique if c in grain.groups})
                 for m in found
             ]
-    curator.recode(prepared.codings)
     return measured
 
 
@@ -326,23 +325,6 @@ def _grains(prepared: Prepared) -> list[Grain]:
 
 def _count_by(curator: Curator, prepared: Prepared, grain: Grain) -> None:
     curator.recode({name: grain.coding(name, c) for name, c in prepared.codings.items()})
-
-
-def _weights(prepared: Prepared, plan: Plan) -> dict[frozenset[str], float]:
-    """How much each pair matters, where the mean pair of the workload weighs 1."""
-    workload = plan.settings.workload_of(prepared.schema)
-    values = workload.over(prepared.schema).pair_values()
-    mean = sum(values.values()) / max(len(values), 1)
-    return {pair: value / mean for pair, value in values.items()}
-
-
-def _shares(prepared: Prepared, pairs: Sequence[Clique]) -> dict[Clique, float]:
-    parts = {pair: prepared.domain.size(pair) ** (2 / 3) for pair in pairs}
-    return {pair: part / sum(parts.values()) for pair, part in parts.items()}
-
-
-def _tree(prepared: Prepared, measured: Sequence[Marginal]) -> MarkovRandomField:
-    return estimate(prepared.domain, measured, prepared.total, zeros=prepared.zeros)
 
 
 def _ordinary(coding: Coding) -> int:

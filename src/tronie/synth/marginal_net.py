@@ -30,7 +30,8 @@ from tronie.schema.domain import Clique
 from tronie.schema.schema import Schema
 from tronie.synth.batch import Candidate, choose
 from tronie.synth.generating import Draft, points_of
-from tronie.synth.glaze import LARGEST_BATCH, TYPICAL_BATCH, Glaze
+from tronie.synth.glaze import Glaze
+from tronie.synth.layers import LARGEST_BATCH, TYPICAL_BATCH
 from tronie.synth.learning import MANY, require_torch
 from tronie.synth.method import Fitted
 from tronie.synth.pairs import even_out

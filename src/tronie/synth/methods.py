@@ -20,6 +20,7 @@ from tronie.synth.method import Synthesizer
 from tronie.synth.mst import Mst
 from tronie.synth.mwem import Mwem
 from tronie.synth.privbayes import PrivBayes
+from tronie.synth.settings import Effort
 from tronie.synth.transformer import Transformer
 from tronie.synth.vae import Vae
 
@@ -68,8 +69,12 @@ def method_named(name: str) -> Synthesizer:
     return METHODS[name]
 
 
-def best_for(schema: Schema) -> tuple[Synthesizer, str]:
-    """The method that suits a table, by public facts only, and why."""
+DENSE = 60
+"""Columns beyond which a population of rows takes minutes to fit."""
+
+
+def best_for(schema: Schema, effort: Effort = "normal") -> tuple[Synthesizer, str]:
+    """The method that suits a table and the time it may take, by public facts only, and why."""
     columns = len(schema.modelled) + len(schema.unknowns())
     unwritten = ", ".join(map(repr, schema.texts))
     beside = f"; it leaves out {unwritten}, which the method llm writes" if unwritten else ""
@@ -78,5 +83,8 @@ def best_for(schema: Schema) -> tuple[Synthesizer, str]:
     if columns > WIDE:
         why = f"{columns:,} columns have too many pairs to compare in every round{beside}"
         return METHODS["mst"], why
+    if effort == "high" and columns <= DENSE:
+        why = f"on the tables measured so far none is more accurate, and it may take time{beside}"
+        return METHODS["gibbs"], why
     why = f"on the tables measured so far none is more accurate in its time{beside}"
     return METHODS["glaze"], why
