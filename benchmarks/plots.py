@@ -260,13 +260,14 @@ def peers(results: Results) -> str:
         if numbers := beside(rows):
             lines.append([file["table"], f"{epsilon:g}", *numbers])
             lost += [f"* {file['table']} at epsilon {epsilon:g}, {x}" for x in report.losses(rows)]
-    head = ["table", "epsilon", "error of pairs", "CPU s", "most accurate peer", "its error"]
+    head = ["table", "epsilon", "error of pairs", "CPU s", "with `gibbs`", "CPU s"]
+    head += ["most accurate peer", "its error"]
     text = [report.grid([*head, "its CPU s", "times ours"], lines)]
     if lost:
         text.append(
             "Where a peer's error is below ours (TV2: pairs, TV3: triples):\n\n" + "\n".join(lost)
         )
-    elif any(line[5] for line in lines):
+    elif any(line[7] for line in lines):
         text.append("Where a peer finished, no peer's error of pairs or triples is below ours.")
     if ran := finished(files):
         text.append(prose("Peers that finished somewhere: " + ", ".join(ran) + "."))
@@ -278,11 +279,13 @@ def peers(results: Results) -> str:
 
 
 def beside(rows: list[dict[str, Any]]) -> list[str]:
-    """Our error of pairs and CPU seconds, and those of the most accurate peer."""
+    """Our error of pairs and CPU seconds, those of our slower method, and of the most accurate peer."""
     ours = next((r for r in rows if r["peer"] == report.OURS and "errors" in r), None)
     if ours is None:
         return []
     numbers = [f"{pairs_error(ours):.4f}", f"{ours['cpu_s']:.1f}"]
+    dense = next((r for r in rows if r["peer"] == report.DENSE and "errors" in r), None)
+    numbers += [f"{pairs_error(dense):.4f}", f"{dense['cpu_s']:.0f}"] if dense else ["", ""]
     best = report.most_accurate(rows)
     if best is None:
         tried = any(not row["peer"].startswith(report.FAMILY) for row in rows)

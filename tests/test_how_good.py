@@ -133,12 +133,23 @@ def peer_cell(peer: str, error: float, cpu: float, status: str = "ok") -> dict[s
 def test_peers_are_compared_with_the_most_accurate(plots: ModuleType) -> None:
     cells = [
         peer_cell("tronie-glaze", 0.03, 2.0),
+        peer_cell("tronie-gibbs", 0.01, 20.0),
         peer_cell("mbi-aim", 0.02, 200.0),
         peer_cell("mbi-mst", 0.05, 50.0),
         peer_cell("dpmm-aim", 0.0, 900.0, "timeout"),
     ]
     text = plots.peers({"peers": {"t": {"table": "t", "cells": cells}}})
-    assert rows(text)["t"] == ["1", "0.0300", "2.0", "mbi-aim", "0.0200", "200", "100"]
+    assert rows(text)["t"] == [
+        "1",
+        "0.0300",
+        "2.0",
+        "0.0100",
+        "20",
+        "mbi-aim",
+        "0.0200",
+        "200",
+        "100",
+    ]
     assert "* t at epsilon 1, TV2 in codes: 0.0300 against 0.0200 of mbi-aim" in text
     assert "Peers that finished somewhere: mbi-aim, mbi-mst." in text
     assert "dpmm-aim (timeout): t at 1" in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-OURS = "tronie-glaze"
+OURS, DENSE = "tronie-glaze", "tronie-gibbs"
 FAMILY = "tronie"
 FACTOR = 50
 """How many times fewer CPU seconds than the most accurate peer we aim for."""

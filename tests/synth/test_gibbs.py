@@ -16,6 +16,7 @@ from synth_tables import curator_of, schema_of
 
 from tronie.models.gibbs import GibbsField
 from tronie.models.markov import MarkovRandomField
+from tronie.models.uncertainty import error_bound
 from tronie.privacy.accounting import total_mu
 from tronie.privacy.budget import Budget
 from tronie.privacy.events import Gaussian
@@ -233,6 +234,18 @@ def test_grains_leave_categories_and_missing_values_alone() -> None:
         assert (grain.groups["x"] == grain.groups["x"][missing]).sum() == 1
     cells = Grain.of(prepared, 4).cells(prepared, ("x", "t"))
     assert cells == 5 * prepared.domain["t"] < prepared.domain.size(("x", "t"))
+
+
+@pytest.mark.usefixtures("_small_trees")
+@pytest.mark.parametrize("epsilon", [0.2, 5.0])
+def test_errors_of_other_pairs_are_within_their_bounds(epsilon: float) -> None:
+    table = ring(5000)
+    fitted, _ = run(Gibbs(), table, listed(table), Budget(epsilon, 1e-6), spent=0.96)
+    errors = {frozenset(pair): error for pair, error in pair_errors(fitted, table).items()}
+    bounds = error_bound(fitted.misfits, fitted.model.total)
+    known = {frozenset(m.clique) for m in fitted.measured if len(m.clique) == 2}
+    assert bounds.keys() == errors.keys() - known
+    assert all(errors[pair] < bound for pair, bound in bounds.items())
 
 
 def test_a_circle_that_a_tree_can_hold_is_held_by_a_tree() -> None:

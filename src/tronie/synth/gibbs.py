@@ -37,7 +37,7 @@ from tronie.schema.columns import Boolean, Category
 from tronie.schema.domain import Clique
 from tronie.schema.grid import Coding, Floats, Ints
 from tronie.schema.schema import Schema
-from tronie.synth.layers import Layers, Level, columns_share
+from tronie.synth.layers import Layers, Level, Scored, columns_share
 from tronie.synth.method import Fitted
 from tronie.synth.pairs import measure_shares, rounded
 from tronie.synth.plan import MEAN_ABSOLUTE, Forecast, Plan, pair_plan
@@ -146,10 +146,11 @@ class Gibbs:
         found = _others(layers, tree, depth)
         if not found:
             tree = layers.fit(layers.measure_again(tree))
-            return Fitted(prepared, tree, tuple(measured), layers.misfits(tree))
+            return Fitted(prepared, tree, tuple(measured), layers.misfits(tree.marginals))
         known = [Measured(marginal) for marginal in (*measured, *layers.adopted)]
         field = estimate_field(tree, [*known, *found], prepared.zeros, stages=depth.stages)
-        return Fitted(prepared, field, tuple(measured))
+        misfits = layers.misfits(lambda pairs: [field.marginal(pair) for pair in pairs])
+        return Fitted(prepared, field, tuple(measured), misfits)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -289,6 +290,8 @@ def _others(layers: Layers, tree: MarkovRandomField, depth: Depth) -> list[Measu
         references = {p: rounded(grain.table(t)) for p, t in zip(pairs, tables, strict=True)}
         (scores,) = curator.ask([Misfits(references, sigma)])
         for pair, score in zip(pairs, scores.tolist(), strict=True):
+            if not grain.groups:
+                layers.scored[pair] = Scored(references[pair], score, sigma, layers.level.rounds)
             cells = grain.cells(prepared, pair)
             weight = layers.weights[frozenset(pair)]
             candidates[pair].append(Choice(number, score / prepared.total, cells, weight))

@@ -68,4 +68,6 @@ class Glaze:
         level = LEVELS[plan.settings.effort].within(plan.settings)
         layers = Layers(curator, prepare(curator, schema, plan), plan, level)
         model = layers.fit(layers.measure_again(layers.lay()))
-        return Fitted(layers.prepared, model, tuple(layers.measured), layers.misfits(model))
+        return Fitted(
+            layers.prepared, model, tuple(layers.measured), layers.misfits(model.marginals)
+        )

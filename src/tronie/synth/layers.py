@@ -13,7 +13,7 @@ chosen by noisy errors, and shares by a closed form, as in SWIFT and AIM-GDP (go
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ import numpy as np
 from tronie.measure.curator import Curator
 from tronie.measure.queries import Ints, Misfits
 from tronie.models.estimation import estimate
+from tronie.models.factor import Factor
 from tronie.models.fit_error import fit_error
 from tronie.models.growth import Growth
 from tronie.models.marginal import Marginal
@@ -183,11 +184,13 @@ class Layers:
         columns = len(self.prepared.domain)
         return self.plan.sigma("pairs", part / max(TYPICAL_BATCH * columns, 1.0))
 
-    def misfits(self, model: MarkovRandomField) -> tuple[Misfit, ...]:
-        """What is known of the pairs that were not measured."""
+    def misfits(
+        self, marginals: Callable[[Sequence[Clique]], Sequence[Factor]]
+    ) -> tuple[Misfit, ...]:
+        """What is known of the pairs that were not measured, given the final model's marginals."""
         left = [pair for pair in self.scored if pair not in self.known]
         found: list[Misfit] = []
-        for pair, factor in zip(left, model.marginals(left), strict=True):
+        for pair, factor in zip(left, marginals(left), strict=True):
             last = self.scored[pair]
             moved = float(np.abs(factor.values - last.reference).sum())
             found.append(Misfit(pair, last.distance, last.sd, moved, last.number))
