@@ -62,13 +62,13 @@ class Term:
         turned = np.moveaxis(table, self.columns.index(column), -1)
         return turned.reshape(-1, turned.shape[-1])
 
-    def others(self, column: str, codes: Mapping[str, Codes]) -> NDArray[np.int32]:
+    def others(self, column: str, codes: Mapping[str, Codes]) -> Ints:
         """The row of that table that each row of codes is about."""
-        place = np.zeros(len(codes[column]), np.int32)
+        place = np.zeros(len(codes[column]), np.int64)
         for name, groups, size in zip(self.columns, self.groups, self.potential.shape, strict=True):
             if name != column:
                 place *= size
-                place += groups[codes[name]].astype(np.int32)
+                place += groups[codes[name]]
         return place
 
 
@@ -86,7 +86,7 @@ class _Side:
 
     groups: Ints
     table: _Singles
-    places: NDArray[np.int32]
+    places: Ints
     lack: _Singles
     weights: _Singles
 
@@ -187,7 +187,7 @@ class Chains:
         drawn = _choose(scores, rng.random(len(rows), np.float32))
         moved = np.flatnonzero(drawn != now)
         for side in sides:
-            first = side.places[rows[moved]].astype(np.int64) * side.lack.shape[1]
+            first = side.places[rows[moved]] * side.lack.shape[1]
             for sign, after in ((1, drawn), (-1, now)):
                 cells = first + side.groups[after[moved]]
                 change = np.bincount(cells, minlength=side.lack.size)
@@ -199,7 +199,7 @@ class Chains:
         wanted = np.maximum(term.facing(column, term.counts), 0.0) * (len(self) / total)
         groups = term.groups[term.columns.index(column)]
         places = term.others(column, self.codes)
-        cells = places.astype(np.int64) * wanted.shape[1] + groups[self.codes[column]]
+        cells = places * wanted.shape[1] + groups[self.codes[column]]
         counts = np.bincount(cells, minlength=wanted.size).reshape(wanted.shape)
         return _Side(
             groups,

@@ -63,7 +63,7 @@ CAUTION = 1.0
 CELLS = 1_000_000
 """Cells of all measured tables together, at most."""
 
-PLACE_SECONDS, PLACE_BYTES = 4e-7, 6
+PLACE_SECONDS, PLACE_BYTES = 4e-7, 10
 """What a row of the population takes for each table, in each stage and in memory."""
 
 COPIES = 5
