@@ -248,11 +248,15 @@ def test_errors_of_other_pairs_are_within_their_bounds(epsilon: float) -> None:
     assert all(errors[pair] < bound for pair, bound in bounds.items())
 
 
-def test_a_circle_that_a_tree_can_hold_is_held_by_a_tree() -> None:
-    table = ring(20_000)
-    fitted, _ = run(Gibbs(), table, listed(table), Budget(5.0, 1e-6), spent=0.98)
-    assert isinstance(fitted.model, MarkovRandomField)
-    assert mean(pair_errors(fitted, table)) < 0.01
+def test_a_triple_is_found_beside_the_tree() -> None:
+    """Ten coins, and of some three of them the number of heads is even: no pair shows it."""
+    rng = np.random.default_rng(0)
+    coins = rng.integers(0, 2, (20_000, 10))
+    coins[:, 9] = coins[:, 0] ^ coins[:, 1]
+    table = pa.table({f"c{i}": coins[:, i] for i in range(10)})
+    fitted, _ = run(Gibbs(), table, listed(table, 2), Budget(5.0, 1e-6), spent=0.98)
+    odd = fitted.model.marginal(("c0", "c1", "c9")).values / fitted.model.total
+    assert odd[0, 0, 1] + odd[0, 1, 0] + odd[1, 0, 0] + odd[1, 1, 1] < 0.02
 
 
 @pytest.mark.usefixtures("_small_trees")

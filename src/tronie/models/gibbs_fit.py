@@ -222,8 +222,7 @@ class _Population:
         self._rows = len(next(iter(codes.values())))
         nothing = np.zeros(problem.size)
         self._places = [
-            problem.term(block, block.view(nothing)).cells(codes)
-            for block in problem.blocks
+            problem.term(block, block.view(nothing)).cells(codes) for block in problem.blocks
         ]
         self._expected = self._counts(np.ones(self._rows))
 

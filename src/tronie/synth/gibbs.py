@@ -6,7 +6,8 @@ some pairs only. Here all promising pairs are measured, and the model is known b
 (1) Pairs and small triples are measured in a few batches, as in `glaze`, in a junction tree. (2) The L1
 distances of all other pairs from that tree are released, once for each of a few *grains*: ordered columns
 in 4, 8, 16 or 32 groups of codes, or in all their codes. For each pair the grain is taken at which its
-squared distance most exceeds the square of the noise that it would get. All these are measured together.
+squared distance most exceeds the square of the noise that it would get; small triples, in all their codes,
+compete with them. All that is chosen is measured together.
 
 Guarantee: every access is Gaussian, and the squares of their parameters sum to at most the square of the
 planned mu, which is fixed beforehand. So the whole run is mu-GDP, although what is measured depends on
@@ -271,30 +272,35 @@ def _promising(
 
 
 def _others(layers: Layers, tree: MarkovRandomField, depth: Depth) -> list[Measured]:
-    """Choose pairs beside the tree, and their grains, and measure them with what is left."""
+    """Choose pairs beside the tree, their grains, and triples, and measure them with what is left."""
     curator, prepared, plan = layers.curator, layers.prepared, layers.plan
+    if len(prepared.domain) == 1:
+        return []
     known = {frozenset(clique) for clique in layers.known}
     pairs = [
         pair
         for pair in itertools.combinations(prepared.domain.columns, 2)
-        if frozenset(pair) not in known and layers.weights.get(frozenset(pair), 0.0) > 0
+        if frozenset(pair) not in known and layers.weight(pair) > 0
     ]
-    if not pairs:
+    cliques = [*pairs, *layers.triples(layers.noise(layers.left))]
+    if not cliques:
         return []
-    grains = _grains(prepared)
-    tables = tree.marginals(pairs)
-    sigma = plan.sigma("select", (1 - FIRST) / len(grains), len(pairs) ** 0.5)
-    candidates: dict[Clique, list[Choice]] = {pair: [] for pair in pairs}
+    grains = _grains(prepared) if pairs else [Grain({})]
+    tables = dict(zip(cliques, tree.marginals(cliques), strict=True))
+    candidates: dict[Clique, list[Choice]] = {clique: [] for clique in cliques}
     for number, grain in enumerate(grains):
+        asked = pairs if grain.groups else cliques
         _count_by(curator, prepared, grain)
-        references = {p: rounded(grain.table(t)) for p, t in zip(pairs, tables, strict=True)}
+        references = {clique: rounded(grain.table(tables[clique])) for clique in asked}
+        sigma = plan.sigma("select", (1 - FIRST) / len(grains), len(asked) ** 0.5)
         (scores,) = curator.ask([Misfits(references, sigma)])
-        for pair, score in zip(pairs, scores.tolist(), strict=True):
-            if not grain.groups:
-                layers.scored[pair] = Scored(references[pair], score, sigma, layers.level.rounds)
-            cells = grain.cells(prepared, pair)
-            weight = layers.weights[frozenset(pair)]
-            candidates[pair].append(Choice(number, score / prepared.total, cells, weight))
+        for clique, score in zip(asked, scores.tolist(), strict=True):
+            if not grain.groups and len(clique) == 2:
+                layers.scored[clique] = Scored(
+                    references[clique], score, sigma, layers.level.rounds
+                )
+            cells, weight = grain.cells(prepared, clique), layers.weight(clique)
+            candidates[clique].append(Choice(number, score / prepared.total, cells, weight))
     scale = MEAN_ABSOLUTE * plan.sigma("pairs", layers.left) / prepared.total
     most = min(CELLS, plan.settings.cells(COPIES * CELLS) // COPIES)
     chosen = choose(candidates, scale, most=depth.pairs, cells=most)

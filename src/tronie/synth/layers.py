@@ -167,7 +167,7 @@ class Layers:
         prior = self.plan.settings.prior
         if prior is None:
             return model
-        noise = self._noise(self.left / self.level.rounds)
+        noise = self.noise(self.left / self.level.rounds)
         self.adopted = adopt(
             self.curator,
             self.prepared,
@@ -179,7 +179,7 @@ class Layers:
         )
         return self.fit(model, ROUND_TOLERANCE)
 
-    def _noise(self, part: float) -> float:
+    def noise(self, part: float) -> float:
         """Noise of a pair in a batch of typical size."""
         columns = len(self.prepared.domain)
         return self.plan.sigma("pairs", part / max(TYPICAL_BATCH * columns, 1.0))
@@ -213,7 +213,7 @@ class Layers:
         """The marginals of one batch, and their parts of its budget."""
         columns = len(self.prepared.domain)
         total = self.prepared.total
-        noise = self._noise(part)
+        noise = self.noise(part)
         cliques = self._candidates(noise, first=number == 0)
         if not cliques:
             return {}
@@ -224,7 +224,7 @@ class Layers:
         alone = self.plan.sigma("pairs", part) / noise
         candidates: dict[Clique, Candidate] = {}
         for clique, table, score in zip(cliques, tables, scores.tolist(), strict=True):
-            weight = self._weight(clique)
+            weight = self.weight(clique)
             cost = fit_error(table, noise) * alone
             candidates[clique] = Candidate(weight * score / total, weight * cost / total)
             if len(clique) == 2:
@@ -243,20 +243,30 @@ class Layers:
         if first:
             # A column of a single code depends on nothing.
             varied = [column for column in domain if domain[column] > 1]
-            return [pair for pair in itertools.combinations(varied, 2) if self._weight(pair) > 0]
+            return [pair for pair in itertools.combinations(varied, 2) if self.weight(pair) > 0]
         known = set(self.known)
-        ranked = sorted(self.first_scores, key=lambda pair: -self.first_scores[pair])
-        short = SHORTLIST * len(domain)
-        pairs = [pair for pair in ranked if pair not in known][:short]
-        most = TRIPLE_CELLS * self.prepared.total / noise
-        return pairs + [t for t in self._triples(ranked, most, short) if t not in known]
+        pairs = [pair for pair in self._ranked if pair not in known][: self._short]
+        return pairs + self.triples(noise)
 
-    def _triples(self, ranked: list[Clique], most: float, count: int) -> list[Clique]:
-        """Small triples whose three pairs depended most on one another, by the first round."""
-        domain = self.prepared.domain
+    @property
+    def _ranked(self) -> list[Clique]:
+        """All pairs, those first that depended most on one another, by the first round."""
+        return sorted(self.first_scores, key=lambda pair: -self.first_scores[pair])
+
+    @property
+    def _short(self) -> int:
+        return SHORTLIST * len(self.prepared.domain)
+
+    def triples(self, noise: float) -> list[Clique]:
+        """Small triples, not measured yet, whose pairs depended most on one another, by the first round.
+
+        Args:
+            noise: What each would be measured with, about, in rows.
+        """
+        domain, scores = self.prepared.domain, self.first_scores
+        most = TRIPLE_CELLS * self.prepared.total / noise
         small = [c for c in domain if domain[c] * 4 <= most]
-        scores = self.first_scores
-        among = [pair for pair in ranked if set(pair) <= set(small)][:count]
+        among = [pair for pair in self._ranked if set(pair) <= set(small)][: self._short]
         near: dict[str, set[str]] = {}
         for a, b in among:
             near.setdefault(a, set()).add(b)
@@ -269,9 +279,11 @@ class Layers:
             if domain.size((a, b, c)) <= most
         }
         value = {t: sum(scores[pair] for pair in itertools.combinations(t, 2)) for t in triples}
-        return sorted(value, key=lambda t: (-value[t], t))[:count]
+        known = set(self.known)
+        best = sorted(value, key=lambda t: (-value[t], t))[: self._short]
+        return [triple for triple in best if triple not in known]
 
-    def _weight(self, clique: Clique) -> float:
+    def weight(self, clique: Clique) -> float:
         """How much a marginal matters, where the mean pair of the workload weighs 1."""
         pairs = list(itertools.combinations(clique, 2))
         mean = sum(self.weights.get(frozenset(pair), 0.0) for pair in pairs) / len(pairs)
