@@ -88,7 +88,7 @@ class Depth:
     def ahead(self, tree: Forecast, schema: Schema, settings: Settings) -> Forecast:
         """What a run will need, given what it would need without the population."""
         columns = len(schema.modelled) + len(schema.unknowns())
-        tables = min(math.comb(columns, 2), 3 * columns + self.pairs)
+        tables = min(math.comb(columns, 2), self.pairs) + 3 * columns
         rows = min(max(settings.rows or MOST_ROWS, LEAST_ROWS), MOST_ROWS)
         return replace(
             tree,
