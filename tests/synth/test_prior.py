@@ -14,7 +14,9 @@ from tronie.measure.records import Records
 from tronie.privacy.accounting import total_mu
 from tronie.privacy.budget import Budget
 from tronie.schema.schema import Schema
+from tronie.synth.gibbs import Gibbs
 from tronie.synth.glaze import Glaze
+from tronie.synth.method import Synthesizer
 from tronie.synth.mst import Mst
 from tronie.synth.settings import DEFAULTS, Settings
 from tronie.tables.sources import open_source
@@ -40,7 +42,7 @@ SCHEMA: Schema = schema_of(
 )
 
 
-def error(prior: pa.Table | None, epsilon: float) -> float:
+def error(method: Synthesizer, prior: pa.Table | None, epsilon: float) -> float:
     """Mean total variation over all pairs, mean over three seeds of the noise."""
     table, budget = people(0), Budget(epsilon, 1e-6)
     settings = DEFAULTS
@@ -49,7 +51,7 @@ def error(prior: pa.Table | None, epsilon: float) -> float:
     errors: list[float] = []
     for seed in range(3):
         curator, meter = curator_of(table, SCHEMA, budget, seed=seed)
-        fitted = Glaze().fit(curator, SCHEMA, Glaze().plan(SCHEMA, budget, settings))
+        fitted = method.fit(curator, SCHEMA, method.plan(SCHEMA, budget, settings))
         assert total_mu(meter.events) <= budget.mu
         for pair in itertools.combinations(NAMES, 2):
             groups = [fitted.prepared.codings[c].groups[table[c].to_numpy()] for c in pair]
@@ -60,14 +62,19 @@ def error(prior: pa.Table | None, epsilon: float) -> float:
     return float(np.mean(errors))
 
 
-def test_rows_of_the_same_kind_help_most_where_noise_is_large() -> None:
-    assert error(people(1), 0.3) < 0.8 * error(None, 0.3)
+with_prior = pytest.mark.parametrize("method", [Glaze(), Gibbs()], ids=lambda method: method.name)
 
 
+@with_prior
+def test_rows_of_the_same_kind_help_most_where_noise_is_large(method: Synthesizer) -> None:
+    assert error(method, people(1), 0.3) < 0.8 * error(method, None, 0.3)
+
+
+@with_prior
 @pytest.mark.parametrize("epsilon", [0.3, 3.0])
-def test_rows_of_another_kind_do_little_harm(epsilon: float) -> None:
+def test_rows_of_another_kind_do_little_harm(method: Synthesizer, epsilon: float) -> None:
     """At most a fifth more error, though all that they say of pairs is wrong."""
-    assert error(people(1, permuted=True), epsilon) < 1.2 * error(None, epsilon)
+    assert error(method, people(1, permuted=True), epsilon) < 1.2 * error(method, None, epsilon)
 
 
 def test_a_plan_shows_the_step_only_with_a_prior() -> None:

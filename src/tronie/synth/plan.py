@@ -279,7 +279,8 @@ def make_plan(
     settings.workload_of(schema)
     if settings.prior is not None and pairs and "prior" not in later:
         raise InputError(
-            f"the method {method} makes no use of a prior.", "Leave it out, or choose glaze."
+            f"the method {method} makes no use of a prior.",
+            "Leave it out, or choose glaze or gibbs.",
         )
     ahead = forecast(schema, mu, settings.rows, pairs=pairs, rounds=rounds, cells=cells)
     return Plan(method, budget, mu, tuple(steps), settings, schema.unit.max_rows, ahead)
