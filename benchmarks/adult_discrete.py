@@ -1,7 +1,8 @@
 """Error and cost of our methods on the coded Adult table, by the measure that peers were run with.
 
 Usage:
-    python benchmarks/adult_discrete.py CODES.csv DOMAIN.json EVALUATION.py [--runs 3] [--out FILE]
+    python benchmarks/adult_discrete.py CODES.csv DOMAIN.json EVALUATION.py [--runs 3] [--effort normal]
+        [--out FILE]
 
 CODES.csv holds integer codes, DOMAIN.json their domain sizes, and EVALUATION.py the function
 ``evaluate(real, synthetic, domain)`` of the shared evaluation. Each run is a process of its own, from its
@@ -30,8 +31,9 @@ ORDERED = {"age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "ho
 
 RUN = """
 import sys, tronie
-source, schema, method, epsilon, output, ledger = sys.argv[1:]
-release = tronie.fit(source, schema, epsilon=float(epsilon), delta=1e-9, method=method, ledger=ledger)
+source, schema, method, epsilon, effort, output, ledger = sys.argv[1:]
+release = tronie.fit(source, schema, epsilon=float(epsilon), delta=1e-9, method=method, effort=effort,
+                     ledger=ledger)
 release.sample().write(output)
 """
 
@@ -67,6 +69,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--methods", default="independent,mst")
     parser.add_argument("--epsilons", default="1")
+    parser.add_argument("--effort", default="normal")
     parser.add_argument("--nominal", action="store_true", help="declare no column as ordered")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -89,7 +92,8 @@ def main() -> None:
             for method in options.methods.split(","):
                 for epsilon in options.epsilons.split(","):
                     output = folder / "synthetic.parquet"
-                    arguments = [str(table), str(schema), method, epsilon, str(output)]
+                    wishes = [method, epsilon, options.effort]
+                    arguments = [str(table), str(schema), *wishes, str(output)]
                     ledger = str(folder / f"ledger-{number}-{method}-{epsilon}.sqlite")
                     cpu, memory = run([*arguments, ledger], dict(os.environ))
                     synthetic = evaluation.load(str(output), domain)
@@ -108,7 +112,7 @@ def main() -> None:
     report = {
         "command": "python benchmarks/adult_discrete.py CODES.csv DOMAIN.json EVALUATION.py "
         f"--runs {options.runs} --methods {options.methods} --epsilons {options.epsilons}"
-        + (" --nominal" if options.nominal else ""),
+        f" --effort {options.effort}" + (" --nominal" if options.nominal else ""),
         "machine": {
             "cores": os.cpu_count(),
             "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
