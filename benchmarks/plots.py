@@ -370,7 +370,7 @@ COLOURS = {
     "smartnoise": "#66a182",
     "opendp": "#8d6a9f",
 }
-MARKS = {"glaze": "o", "aim": "s", "mst": "^", "independent": "v", "privbayes": "D"}
+MARKS = {"glaze": "o", "gibbs": "P", "aim": "s", "mst": "^", "independent": "v", "privbayes": "D"}
 
 
 def style(peer: str) -> dict[str, Any]:

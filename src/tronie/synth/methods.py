@@ -84,7 +84,7 @@ def best_for(schema: Schema, effort: Effort = "normal") -> tuple[Synthesizer, st
         why = f"{columns:,} columns have too many pairs to compare in every round{beside}"
         return METHODS["mst"], why
     if effort == "high" and columns <= DENSE:
-        why = f"on the tables measured so far none is more accurate, and it may take time{beside}"
+        why = f"on most tables measured so far none is more accurate, and it may take time{beside}"
         return METHODS["gibbs"], why
     why = f"on the tables measured so far none is more accurate in its time{beside}"
     return METHODS["glaze"], why
