@@ -26,9 +26,11 @@ from tronie.evaluate.likelihood import (
 )
 from tronie.evaluate.tables import Tables, read_tables
 from tronie.measure.noise import InsecureNoise
+from tronie.models.gibbs import GibbsField
 from tronie.models.junction import junction_tree
 from tronie.models.likelihood import code_log_likelihoods
 from tronie.models.markov import MarkovRandomField
+from tronie.models.sampling import sample
 from tronie.schema.domain import Domain
 from tronie.schema.grid import Coding, Grid
 from tronie.schema.schema import Schema
@@ -160,9 +162,11 @@ def test_impossible_rows_are_counted_apart(model: tronie.Model) -> None:
     assert likelihood(read(real.slice(3), model), model).impossible == 0
 
 
-def test_other_models_are_refused(model: tronie.Model, fit: Fit) -> None:
+def test_other_models_are_refused(model: tronie.Model) -> None:
     tables = read(table(100, 0), model)
-    gibbs = fit(table(500, 0), "gibbs")
+    assert isinstance(model.field, MarkovRandomField)
+    population = sample(model.field, 100, np.random.default_rng(0))
+    gibbs = dataclasses.replace(model, field=GibbsField(model.field, (), population))
     with pytest.raises(InputError, match="no exact likelihood"):
         likelihood(read(table(100, 0), gibbs), gibbs)
     wider = {**COLUMNS, "x": {"kind": "integer", "min": 0, "max": 99}}

@@ -274,12 +274,13 @@ def _promising(
 def _others(layers: Layers, tree: MarkovRandomField, depth: Depth) -> list[Measured]:
     """Choose pairs beside the tree, their grains, and triples, and measure them with what is left."""
     curator, prepared, plan = layers.curator, layers.prepared, layers.plan
-    if len(prepared.domain) == 1:
+    varied = [column for column in prepared.domain if prepared.domain[column] > 1]
+    if len(varied) < 2:
         return []
     known = {frozenset(clique) for clique in layers.known}
     pairs = [
         pair
-        for pair in itertools.combinations(prepared.domain.columns, 2)
+        for pair in itertools.combinations(varied, 2)
         if frozenset(pair) not in known and layers.weight(pair) > 0
     ]
     cliques = [*pairs, *layers.triples(layers.noise(layers.left))]
