@@ -78,7 +78,7 @@ class Depth:
     Attributes:
         tree: Batches and cells of the tree.
         stages: Stages of the fit.
-        pairs: Pairs that are measured beside the tree, at most.
+        pairs: Pairs and triples that are measured beside the tree, at most.
     """
 
     tree: Level
@@ -108,7 +108,7 @@ DEPTHS: Mapping[Effort, Depth] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Gibbs:
-    """Measure every column, a tree of pairs and triples, and all other pairs that are worth it."""
+    """Measure every column, a tree of pairs and triples, and all others that are worth it."""
 
     name: str = "gibbs"
 
@@ -131,7 +131,7 @@ class Gibbs:
         return replace(plan, forecast=depth.ahead(plan.forecast, schema, settings))
 
     def fit(self, curator: Curator, schema: Schema, plan: Plan) -> Fitted:
-        """Measure the columns, a tree in layers, and all other pairs that are worth their noise."""
+        """Measure the columns, a tree in layers, and all pairs and triples beside it that are worth it."""
         depth = DEPTHS[plan.settings.effort]
         layers = Layers(
             curator,
@@ -204,7 +204,7 @@ class Grain:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A pair that may be measured at some grain.
+    """A pair, or a triple, that may be measured at some grain.
 
     Attributes:
         grain: Number of the grain.
@@ -224,7 +224,7 @@ class Choice:
         return (self.weight * self.cells) ** (2 / 3)
 
     def gain(self, scale: float) -> float:
-        """What it adds to what is known of the pair, squared, if parts of 1 get noise of a scale.
+        """What it adds to what is known of the table, squared, if parts of 1 get noise of a scale.
 
         Args:
             scale: Mean L1 distance, as a part of all rows, of one cell at a part of 1.
@@ -236,15 +236,15 @@ class Choice:
 def choose(
     candidates: Mapping[Clique, Sequence[Choice]], scale: float, *, most: int, cells: int
 ) -> dict[Clique, Choice]:
-    """The pairs to be measured, each at its best grain.
+    """The pairs and triples to be measured, each at its best grain.
 
-    What a pair gains depends on its noise, and that on what else is measured. So noise is guessed, and
+    What one gains depends on its noise, and that on what else is measured. So noise is guessed, and
     the guess is raised until what is then chosen gets no more noise than was guessed.
 
     Args:
-        candidates: Pair -> its grains.
+        candidates: Pair or triple -> its grains.
         scale: Mean L1 distance, as a part of all rows, of a single cell that has the whole batch.
-        most: Most pairs.
+        most: Most of them.
         cells: Most cells of all tables.
     """
     guess = scale

@@ -3,18 +3,11 @@
 A painter glazes by laying thin, transparent layers over an underpainting. Here the underpainting is the
 independent model of single columns; each layer is a batch of marginals, measured at once.
 
-Round by round: (1) the L1 distances of unmeasured pairs, and of small triples, from the model are
-released as one noisy vector; (2) a batch is taken greedily: what a marginal should gain is its distance
-less the error that noise will leave in the fitted table, as long as the model stays small; the first
-round takes a forest; (3) the batch is measured, each marginal with noise that suits it; (4) the model is
-fitted again from where it stood.
+How a layer is chosen and measured: `tronie.synth.layers`. Here are the rounds, and what they may spend.
 
 Guarantee: every access is Gaussian, and the squares of their parameters sum to at most the square of the
 planned mu, which is fixed beforehand. So the whole run is mu-GDP, although which marginals are measured,
 and with what part of the budget, depends on earlier answers (Smith, Thakurta 2022, arXiv 2210.17520).
-
-Source: adaptive selection as in AIM (McKenna, Mullins, Sheldon, Miklau 2022, arXiv 2201.12677); batches
-chosen by noisy errors, and shares by a closed form, as in SWIFT and AIM-GDP (google/dpsynth).
 """
 
 from __future__ import annotations
