@@ -91,6 +91,7 @@ def test_labels_are_those_of_a_certificate() -> None:
     assert InsecureNoise(0).label == "INSECURE"
 
 
+@pytest.mark.entropy
 @pytest.mark.parametrize("noise", [OperatingSystemNoise(), InsecureNoise(0)])
 def test_sources_give_as_many_bytes_as_asked(noise: Noise) -> None:
     assert [len(noise.bytes(n)) for n in (0, 1, 7, 4096)] == [0, 1, 7, 4096]
@@ -107,11 +108,13 @@ def test_insecure_noise_is_fixed_over_versions() -> None:
     assert discrete_gaussian(6.0, 6, InsecureNoise(1)).tolist() == FIXED_DRAWS
 
 
+@pytest.mark.entropy
 def test_operating_system_noise_never_repeats() -> None:
     noise = OperatingSystemNoise()
     assert len({noise.bytes(16) for _ in range(100)}) == 100
 
 
+@pytest.mark.entropy
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_forked_children_draw_different_noise() -> None:
     noise = OperatingSystemNoise()

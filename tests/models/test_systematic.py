@@ -43,6 +43,22 @@ def test_counts_in_each_cell_are_right_to_less_than_one(
     assert (counts[probabilities == 0] == 0).all()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_cells_of_few_rows_make_up_for_one_another(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, sizes = 20_000, [2] * 13
+    parents = [(rng.integers(0, size, rows).astype(np.uint8), size) for size in sizes]
+    chances = rng.beta(0.2, 1.0, math.prod(sizes))  # two or three rows for each
+    cell = np.ravel_multi_index([codes for codes, _ in parents], sizes)
+    probabilities = np.stack([1 - chances, chances], axis=1)
+    drawn = draw_column(parents, [], cumulative(probabilities), Labels(rows, rng), rng)
+    off = drawn - chances[cell]
+    # Independent rows would be off by 50 or so.
+    assert abs(off.sum()) < 1
+    for i, (codes, _) in enumerate(parents[:4]):
+        assert abs(off[codes == 1].sum()) < 2 ** (i + 1)
+
+
 @given(SEEDS, st.integers(1, 400))
 def test_codes_are_spread_over_the_key(seed: int, rows: int) -> None:
     rng = np.random.default_rng(seed)

@@ -95,10 +95,11 @@ def draw_column(
 ) -> Codes:
     """Draw one column's codes given others', with counts as even as whole numbers can be.
 
-    Within each cell of the parents, rows are sorted by the keys and numbered; a rank-1 lattice spreads
-    each stretch of them over all ranks, and ranks are cut into codes in proportion to their
-    probabilities. So each code's count is right to less than one in each cell, and nearly so for
-    each value of the keys. The roundings of different cells are spread evenly, too.
+    Each cell of the parents gets the whole numbers below its codes' expected counts; the few rows that
+    are left over are dealt out so that runs of neighbouring cells have the expected counts, too,
+    however few rows each of them has. Within a cell, rows are sorted by the keys and numbered; a
+    rank-1 lattice spreads each stretch of them over all the codes, so counts are nearly right for each
+    value of the keys, too.
 
     Args:
         parents: Columns that the probabilities depend on.
@@ -117,8 +118,7 @@ def draw_column(
     """
     slope = labels.next_slope()
     order = _sort(parents, keys, len(cumulative), labels)
-    offsets = _offsets([size for _, size in parents], order.cells, rng.random())
-    ranked = _cut(cumulative, order, offsets)
+    ranked = _cut(cumulative, order, rng)
     codes = np.empty(labels.rows, ranked.dtype)
     codes[order.rows] = ranked[_ranks(order.counts, slope, rng.random(len(order.counts)))]
     return codes
@@ -146,31 +146,83 @@ def _sort(parents: Sequence[Axis], keys: Sequence[Axis], cells: int, labels: Lab
     return _Order(labels.to_rows[packed], occupied, counts[occupied])
 
 
-def _offsets(sizes: Sequence[int], cells: Ints, shift: float) -> Floats:
-    """Where rounding starts in each cell, in [0, 1): evenly spread along each of the parents."""
-    offsets = np.full(len(cells), shift)
-    rest = cells
-    for i, size in enumerate(reversed(sizes)):
-        rest, codes = np.divmod(rest, size)
-        offsets += codes * SLOPES[i % len(SLOPES)]
-    return offsets % 1.0
-
-
-def _cut(step: Floats, order: _Order, offsets: Floats) -> Codes:
+def _cut(cumulative: Floats, order: _Order, rng: np.random.Generator) -> Codes:
     """Codes by rank, cell after cell: each as often as its probability says, rounded."""
-    size = step.shape[1]
+    size = cumulative.shape[1]
     codes = np.arange(size, dtype=np.min_scalar_type(size - 1))
     ranked = np.empty(order.counts.sum(), codes.dtype)
+    carries = _carries(size, rng)
     start, few = 0, max(CHUNK // size, 1)
     for i in range(0, len(order.cells), few):
-        counts = order.counts[i : i + few, None]
-        upto = step[order.cells[i : i + few]] * counts + offsets[i : i + few, None]
-        whole = np.minimum(upto.astype(np.int64), counts)
-        whole[:, -1] = counts[:, 0]
-        quotas = np.diff(whole, axis=1, prepend=0)
+        counts = order.counts[i : i + few]
+        parts = np.diff(cumulative[order.cells[i : i + few]], axis=1, prepend=0.0)
+        parts *= counts[:, None]
+        quotas = parts.astype(np.int64)
+        parts -= quotas
+        quotas += _deal(counts - quotas.sum(axis=1), parts, carries)
         part = np.repeat(np.broadcast_to(codes, quotas.shape).ravel(), quotas.ravel())
         ranked[start : (start := start + len(part))] = part
     return ranked
+
+
+def _carries(size: int, rng: np.random.Generator) -> list[Floats]:
+    """For each split of the codes in halves, the whole range first, where rounding starts: in [0, 1)."""
+    return [rng.random(1 << level) for level in range((size - 1).bit_length())]
+
+
+def _deal(counts: Ints, parts: Floats, carries: Sequence[Floats]) -> Ints:
+    """Round expectations up or down, such that they keep their sum in each cell.
+
+    Codes are halved again and again, and both halves' expectations rounded up or down. Where one of the
+    two goes up, it is the left one with the probability that keeps the expectation; as often over all
+    cells so far as these probabilities, and a random shift, add up to, rounded down.
+
+    Args:
+        counts: Sums, shape (cells,).
+        parts: Expectations, shape (cells, codes).
+        carries: What rounding down left over in each split; moved on to the end of these cells.
+
+    Returns:
+        Whole numbers, shape (cells, codes).
+
+    Source: Srinivasan 2001 (dependent rounding along a tree).
+    """
+    numbers = counts[:, None]
+    for carry, halves in zip(carries, reversed(_halves(parts, len(carries))), strict=True):
+        left, right = halves[:, 0::2], halves[:, 1::2]
+        least, most = np.floor(left), np.ceil(left)
+        np.maximum(least, numbers - np.ceil(right), out=least)
+        np.minimum(most, numbers - np.floor(right), out=most)
+        sums = _chance(left - np.floor(left), right - np.floor(right))
+        sums *= most > least
+        sums.cumsum(axis=0, out=sums)
+        sums += carry
+        floors = np.floor(sums)
+        carry[:] = sums[-1] - floors[-1]
+        to_left = least + np.diff(floors, axis=0, prepend=0)
+        numbers = np.stack([to_left, numbers - to_left], axis=-1).reshape(len(counts), -1)
+    return numbers[:, : parts.shape[1]].astype(np.int64)
+
+
+def _chance(left: Floats, right: Floats) -> Floats:
+    """The probability that the left one of two is rounded up, where just one of them is.
+
+    Above a sum of 1 one is rounded up for certain, and it is as if one were rounded down.
+    """
+    mass = left + right
+    above = mass >= 1
+    ours, all_ = np.where(above, 1 - right, left), np.where(above, 2 - mass, mass)
+    return np.divide(ours, all_, out=np.zeros_like(ours), where=all_ > 0)
+
+
+def _halves(parts: Floats, levels: int) -> list[Floats]:
+    """The codes' expectations, padded to a power of two; sums of two neighbours; of four, and so on."""
+    now = np.pad(parts, ((0, 0), (0, (1 << levels) - parts.shape[1])))
+    halves: list[Floats] = []
+    for _ in range(levels):
+        halves.append(now)
+        now = now[:, 0::2] + now[:, 1::2]
+    return halves
 
 
 def _ranks(counts: Ints, slope: float, shifts: Floats) -> Ints:

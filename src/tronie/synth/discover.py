@@ -44,7 +44,8 @@ MAX_FUNCTION_VALUES = 4096
 """Most values of a column in a functional dependency without a table."""
 
 FALSE_BUCKET = 1e-5
-"""Probability that noise alone makes some bucket of a column stand out: bounds far too wide ruin it."""
+"""Probability that noise alone makes some bucket of a column stand out: bounds far too wide ruin it,
+and decimals that no value has look odd."""
 
 WINDOWS = (1, 2, 4, 8)
 """Numbers of neighbouring buckets that may stand out together beyond a bound found so far."""
@@ -143,7 +144,8 @@ def _tail(beyond: Ints, threshold: float) -> int:
 def _resolution(counts: Ints, sigma: float) -> float | None:
     """Ten to the minus number of decimals that nearly all values make do with, if any."""
     beyond = np.append(np.cumsum(counts[::-1])[::-1][1:], 0)
-    noise = 3 * sigma * np.sqrt(np.arange(len(counts) - 1, -1, -1))
+    threshold = sigma * NormalDist().inv_cdf(1 - FALSE_BUCKET / len(counts))
+    noise = threshold * np.sqrt(np.arange(len(counts) - 1, -1, -1))
     enough = np.flatnonzero(beyond <= np.maximum(noise, FEW * max(int(counts.sum()), 0)))
     return None if enough[0] > MAX_DECIMALS else 10.0 ** -int(enough[0])
 
