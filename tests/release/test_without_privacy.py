@@ -207,6 +207,17 @@ def test_rows_of_a_private_model_are_not(model: tronie.Model, tmp_path: Path) ->
         assert not beside(place).exists()
 
 
+@pytest.mark.parametrize("name", ["x.parquet", "x.csv"])
+def test_private_rows_written_over_others_are_private(
+    exact: tronie.Model, model: tronie.Model, name: str, tmp_path: Path
+) -> None:
+    place = exact.sample(5, seed=1).write(tmp_path / name)
+    assert says_not_private(place)
+    model.sample(5, seed=1).write(place)
+    assert not says_not_private(place)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
 def test_conditions_and_no_rows_are_stamped_too(exact: tronie.Model) -> None:
     assert not exact.sample(5, given={"town": "Delft"}, seed=1).dp
     assert not exact.sample(0).dp

@@ -21,7 +21,7 @@ from tronie.schema.schema import Schema
 from tronie.tables.arrays import strings
 from tronie.tables.codec import decode
 from tronie.tables.sinks import holds_metadata, write_table
-from tronie.tables.stamp import KEY, NO, is_stamped, stamped, write_stamp
+from tronie.tables.stamp import KEY, NO, is_stamped, remove_stamp, stamped, write_stamp
 
 BLOCK_ROWS = 2**18
 """Rows that are decoded at once."""
@@ -112,7 +112,8 @@ class Rows:
         """Write the rows to a file; the suffix says how (.parquet, .csv, .arrow, .feather).
 
         Rows that are not private can be read by their owner only (mode 0600) and say so: in the file's
-        metadata, and where it can hold none, in a file beside it that is written first.
+        metadata, and where it can hold none, in a file beside it that is written first. Private rows
+        written over them take that file away again.
 
         Raises:
             OutputError: If the file cannot be written; nothing is left half-written.
@@ -120,6 +121,7 @@ class Rows:
         place = Path(path)
         if self.dp:
             write_table(self.table, place)
+            remove_stamp(place)
             return place
         if not holds_metadata(place):
             write_stamp(place, NOT_PRIVATE)

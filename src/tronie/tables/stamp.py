@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pyarrow import parquet
 
+from tronie.errors import OutputError
 from tronie.files import NOT_PRIVATE, PRIVATE_MODE, atomic_write
 
 KEY = b"tronie.dp"
@@ -41,6 +42,22 @@ def write_stamp(path: Path, reason: str) -> None:
     """
     data = {"tronie": 1, "dp": False, "reason": reason}
     atomic_write(beside(path), (json.dumps(data, indent=1) + "\n").encode(), mode=PRIVATE_MODE)
+
+
+def remove_stamp(path: Path) -> None:
+    """Remove the stamp beside a table's file, if there is one: it was about rows that are gone.
+
+    Raises:
+        OutputError: If it cannot be removed; the rows then still pass for not private.
+    """
+    place = beside(path)
+    try:
+        place.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{str(place)!r} could not be removed: {error.strerror or 'the disk refused it'}.",
+            "Remove it: it says of rows that were replaced that they are not private.",
+        ) from None
 
 
 def beside(path: Path) -> Path:
