@@ -81,6 +81,7 @@ class Peer:
 CODES = "Wide numbers in 32 bins of equal width over the public range, decoded uniformly."
 LOOP = "Loop: ours, after the paper, on the package's inference and sampling (float64). "
 AIM = "All pairs; 2 rounds per column; model at most 80 MB. "
+AIM_16 = "All pairs; 16 rounds per column, as in the paper; model at most 80 MB. "
 DPMM = "Wide numbers in its own PrivTree bins, for a tenth of epsilon; compress=True. "
 SMARTNOISE = (
     "Wide numbers in its own bins of equal width over the public range (32; its default is 10), "
@@ -96,6 +97,7 @@ PEERS = {
         Peer("tronie-gibbs", None, "gibbs"),
         Peer("tronie-independent", None, "independent"),
         Peer("mbi-aim", "mbi", "aim", LOOP + AIM + CODES),
+        Peer("mbi-aim-16", "mbi", "aim-16", LOOP + AIM_16 + CODES),
         Peer("mbi-mst", "mbi", "mst", LOOP + CODES),
         Peer("dpmm-aim", "dpmm", "aim", DPMM + AIM),
         Peer("dpmm-mst", "dpmm", "mst", DPMM),

@@ -1,11 +1,12 @@
 """AIM and MST on Private-PGM (PyPI: mbi).
 
 Usage:
-    python run_mbi.py aim|mst TABLE FACTS EPSILON DELTA OUTPUT
+    python run_mbi.py aim|aim-16|mst TABLE FACTS EPSILON DELTA OUTPUT
 
 The package holds inference and sampling; its mechanisms are scripts of its repository and not part of it.
 Both loops here follow the papers: AIM, McKenna, Mullins, Sheldon and Miklau 2022 (arXiv 2201.12677); MST,
-McKenna, Miklau and Sheldon 2021 (arXiv 2108.04978).
+McKenna, Miklau and Sheldon 2021 (arXiv 2108.04978). The number after AIM's name is that of its planned
+rounds per column: the paper's is 16, 2 when not given.
 """
 
 from __future__ import annotations
@@ -89,7 +90,9 @@ def closure(cliques: list[Clique]) -> set[Clique]:
     return {s for c in cliques for k in range(1, len(c) + 1) for s in itertools.combinations(c, k)}
 
 
-def aim(data: Dataset, rho: float, rng: np.random.Generator) -> mbi.MarkovRandomField:
+def aim(
+    data: Dataset, rho: float, rng: np.random.Generator, rounds_per_column: int
+) -> mbi.MarkovRandomField:
     """Select what the model gets most wrong, measure it, fit again."""
     domain = data.domain
     columns = list(domain.attributes)
@@ -99,7 +102,7 @@ def aim(data: Dataset, rho: float, rng: np.random.Generator) -> mbi.MarkovRandom
         for c in sorted(closure(workload), key=lambda c: (len(c), c))
     }
     weights = {tuple(a for a in columns if a in c): w for c, w in weights.items()}
-    rounds = ROUNDS_PER_COLUMN * len(columns)
+    rounds = rounds_per_column * len(columns)
     sigma = math.sqrt(rounds / (2 * (1 - SELECT) * rho))
     epsilon = math.sqrt(8 * SELECT * rho / rounds)
     counts = Counts(data)
@@ -210,12 +213,14 @@ def main() -> None:
     data = Dataset(facts.encode_table(rows, columns), Domain.fromdict(facts.sizes(columns)))
     rng = np.random.default_rng()
     rho = rho_of(float(epsilon), float(delta))
-    if method == "aim":
-        synthetic = aim(data, rho, rng).synthetic_data()
+    name, _, rounds = method.partition("-")
+    if name == "aim":
+        planned = int(rounds or ROUNDS_PER_COLUMN)
+        synthetic = aim(data, rho, rng, planned).synthetic_data()
     else:
         model, mapping = mst(data, rho, rng)
         synthetic = model.synthetic_data().decompress(mapping)
-    codes = {name: np.asarray(synthetic.data[name]) for name in columns}
+    codes = {column: np.asarray(synthetic.data[column]) for column in columns}
     pyarrow.parquet.write_table(facts.decode_table(codes, columns, rows.schema), output)
 
 
