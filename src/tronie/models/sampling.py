@@ -31,7 +31,8 @@ class _Step:
 
     Attributes:
         column: Its name.
-        parents: Drawn columns that it depends on.
+        parents: Drawn columns that it depends on; those of few codes first, for what rounding carries
+            from cell to cell is right for the first ones.
         others: Drawn columns that it does not depend on.
         cumulative: Cumulative probabilities of its codes given each cell of the parents, shape
             (cells of the parents, codes).
@@ -102,7 +103,8 @@ def _steps(model: MarkovRandomField) -> list[_Step]:
         belief = model.belief(i)
         new = len(tree.new_columns(i))
         for k in reversed(range(new)):
-            column, parents = clique[k], clique[k + 1 :]
+            column = clique[k]
+            parents = tuple(sorted(clique[k + 1 :], key=model.domain.__getitem__))
             joint = belief.project((*parents, column)).values
             others = tuple(s.column for s in steps if s.column not in parents)
             steps.append(_Step(column, parents, others, _cumulative(joint)))
