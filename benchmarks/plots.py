@@ -370,7 +370,15 @@ COLOURS = {
     "smartnoise": "#66a182",
     "opendp": "#8d6a9f",
 }
-MARKS = {"glaze": "o", "gibbs": "P", "aim": "s", "mst": "^", "independent": "v", "privbayes": "D"}
+MARKS = {
+    "glaze": "o",
+    "gibbs": "P",
+    "aim": "s",
+    "aim-16": "X",
+    "mst": "^",
+    "independent": "v",
+    "privbayes": "D",
+}
 
 
 def style(peer: str) -> dict[str, Any]:
