@@ -119,12 +119,17 @@ def _bounds(counts: Ints, sigma: float) -> tuple[float, float]:
     Beyond the outermost such bucket, several neighbours may stand out together: a thin tail.
     """
     edges = Magnitudes.edges()
-    threshold = sigma * NormalDist().inv_cdf(1 - FALSE_BUCKET / len(counts))
+    threshold = _threshold(counts, sigma)
     full = np.flatnonzero(counts >= min(threshold, counts.max()))
     low, high = int(full[0]), int(full[-1])
     high += _tail(counts[high + 1 :], threshold)
     low -= _tail(counts[:low][::-1], threshold)
     return float(edges[low]), float(edges[high + 1])
+
+
+def _threshold(counts: Ints, sigma: float) -> float:
+    """What noise alone exceeds in any of the buckets with a probability of at most `FALSE_BUCKET`."""
+    return sigma * NormalDist().inv_cdf(1 - FALSE_BUCKET / len(counts))
 
 
 def _tail(beyond: Ints, threshold: float) -> int:
@@ -144,7 +149,7 @@ def _tail(beyond: Ints, threshold: float) -> int:
 def _resolution(counts: Ints, sigma: float) -> float | None:
     """Ten to the minus number of decimals that nearly all values make do with, if any."""
     beyond = np.append(np.cumsum(counts[::-1])[::-1][1:], 0)
-    threshold = sigma * NormalDist().inv_cdf(1 - FALSE_BUCKET / len(counts))
+    threshold = _threshold(counts, sigma)
     noise = threshold * np.sqrt(np.arange(len(counts) - 1, -1, -1))
     enough = np.flatnonzero(beyond <= np.maximum(noise, FEW * max(int(counts.sum()), 0)))
     return None if enough[0] > MAX_DECIMALS else 10.0 ** -int(enough[0])
